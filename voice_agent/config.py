@@ -1,0 +1,198 @@
+"""The one settings tree: YAML in, checked and frozen values out, secrets from the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from telephony.settings import GatewaySettings, Section
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the message is one line that says what to do."""
+
+    code = "config_invalid"
+    retryable = False
+
+
+class MediaSettings(Section):
+    """Where the agent waits for media streams, and its health and metrics (same port)."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback unless you say so")
+    port: int = Field(8090, ge=1, le=65535, description="Port for media streams, health, metrics")
+    token_env: str = Field(
+        "VOICE_AGENT_MEDIA_TOKEN",
+        description="Environment variable with the shared token; required beyond loopback",
+    )
+    max_calls: int = Field(8, ge=1, description="Streams answered at once; more are refused")
+
+
+class ModelsSettings(Section):
+    """Where model files live."""
+
+    folder: Path = Field(Path("var/models"), description="Folder the models are unpacked into")
+
+
+class TranscriberSettings(Section):
+    """Speech to text: faster-whisper."""
+
+    model: str = Field("whisper-base", description="Manifest name or a CTranslate2 model folder")
+    language: str = Field("en", description="Language callers speak; others are noticed")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="Where Whisper runs")
+    compute_type: str = Field("int8", description="CTranslate2 arithmetic, e.g. int8, float16")
+    threads: int = Field(2, ge=1, description="CPU threads a decode may use")
+    workers: int = Field(1, ge=1, description="Decodes at the same time")
+    prompt: str = Field("", description="Words Whisper should expect: product names and the like")
+
+
+class SynthesiserSettings(Section):
+    """Text to speech: Piper, in its own process."""
+
+    host: str = Field("127.0.0.1", description="Address of the synthesiser")
+    port: int = Field(8092, ge=1, le=65535, description="Port of the synthesiser")
+    voice: str = Field("piper-joe", description="Manifest name or a Piper .onnx file")
+    rate: float = Field(1.0, gt=0.3, lt=3.0, description="Speaking rate; 1.2 is a fifth faster")
+    timeout_s: float = Field(5.0, gt=0, description="Patience with one clause")
+
+
+class SpeechSettings(Section):
+    """Ears and mouth."""
+
+    transcriber: TranscriberSettings = TranscriberSettings()
+    synthesiser: SynthesiserSettings = SynthesiserSettings()
+
+
+class TurnSettings(Section):
+    """When the caller is speaking, has finished, or interrupts. All times are audio time."""
+
+    voice_threshold: float = Field(0.5, gt=0, lt=1, description="Silero probability that is voice")
+    onset_ms: int = Field(60, ge=20, description="Voice this long begins an utterance")
+    interrupt_ms: int = Field(160, ge=40, description="Voice this long interrupts the agent")
+    speculate_ms: int = Field(100, ge=40, description="Silence after which the answer is prepared")
+    end_silence_ms: int = Field(320, ge=100, description="Silence that ends a complete sentence")
+    max_silence_ms: int = Field(1400, ge=300, description="Silence that ends any utterance")
+    complete_threshold: float = Field(0.5, gt=0, lt=1, description="smart-turn: sentence complete")
+    prompt_after_s: float = Field(8.0, gt=0, description="Ask a silent caller after so long")
+    prompts: int = Field(2, ge=0, description="Ask so often, then say goodbye")
+    max_utterance_s: float = Field(30.0, gt=1, description="Answer even if the caller goes on")
+
+
+class KnowledgeSettings(Section):
+    """The company's documents and how passages are found."""
+
+    documents: Path = Field(Path("configs/knowledge"), description="Folder of Markdown documents")
+    index: Path = Field(Path("var/knowledge"), description="Folder of the built index")
+    server_url: str | None = Field(None, description="Qdrant server; absent: embedded")
+    embedder: str = Field("minilm", description="Manifest name of the embedding model")
+    passages: int = Field(3, ge=1, le=20, description="Passages given to the language model")
+    minimum_score: float = Field(0.25, ge=0, le=1, description="Weaker passages are left out")
+    deadline_ms: int = Field(150, ge=5, description="Answer without passages that come later")
+
+
+class LanguageModelSettings(Section):
+    """Any server that speaks the OpenAI chat protocol: llama.cpp or vLLM."""
+
+    url: str = Field("http://127.0.0.1:8091/v1", description="Base URL of the OpenAI protocol")
+    model: str = Field("qwen2.5-0.5b", description="Model name sent to the server")
+    api_key_env: str = Field("VOICE_AGENT_LLM_KEY", description="Variable with the key, if any")
+    engine: Literal["llama.cpp", "vllm"] = Field("llama.cpp", description="Which dialect to expect")
+    serve: bool = Field(True, description="`serve` starts llama.cpp itself; false: it runs already")
+    model_file: str = Field("qwen2.5-0.5b", description="Manifest name or GGUF file to serve")
+    slots: int = Field(2, ge=1, description="Answers written at the same time (llama.cpp)")
+    context_tokens: int = Field(4096, ge=512, description="Context of one answer in tokens")
+    threads: int = Field(1, ge=1, description="Threads that write tokens (llama.cpp)")
+    batch_threads: int = Field(2, ge=1, description="Threads that read the prompt (llama.cpp)")
+    max_tokens: int = Field(120, ge=16, description="Longest answer in tokens")
+    temperature: float = Field(0.0, ge=0, le=2, description="0 gives the same answer every time")
+    first_token_timeout_s: float = Field(6.0, gt=0, description="Patience until the first token")
+    token_timeout_s: float = Field(3.0, gt=0, description="Patience between tokens")
+
+
+class AnsweringSettings(Section):
+    """How answers are made."""
+
+    company: str = Field("Fernhill Home", description="The name callers hear")
+    greeting: str = Field(
+        "Hello, this is Fernhill Home's assistant. How can I help you?",
+        description="First words of every call",
+    )
+    prompt: Path = Field(Path("configs/prompts/answer.txt"), description="System prompt")
+    model: LanguageModelSettings = LanguageModelSettings()
+    history_turns: int = Field(6, ge=1, description="Turns kept word for word; older: summarised")
+
+
+class HandoffSettings(Section):
+    """Putting the caller through to a person."""
+
+    enabled: bool = Field(True, description="Callers may ask for a person")
+    target: str = Field("", description="SIP address; empty: the gateway's human line")
+
+
+class RecordsSettings(Section):
+    """Calls and turns as evidence."""
+
+    path: Path = Field(Path("var/records.sqlite"), description="SQLite file")
+
+
+class LoggingSettings(Section):
+    """Logs on standard error, one JSON object or one readable line an event."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level")
+    format: Literal["json", "console"] = Field("json", description="For machines or for people")
+    pii: bool = Field(False, description="Keep transcripts and digits in logs; for development")
+
+
+class TelemetrySettings(Section):
+    """OpenTelemetry spans."""
+
+    otlp_endpoint: str | None = Field(None, description="OTLP/HTTP endpoint; absent: no spans")
+
+
+class Settings(Section):
+    """The whole tree."""
+
+    gateway: GatewaySettings = GatewaySettings()
+    media: MediaSettings = MediaSettings()
+    models: ModelsSettings = ModelsSettings()
+    speech: SpeechSettings = SpeechSettings()
+    turns: TurnSettings = TurnSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    answering: AnsweringSettings = AnsweringSettings()
+    handoff: HandoffSettings = HandoffSettings()
+    records: RecordsSettings = RecordsSettings()
+    logging: LoggingSettings = LoggingSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+
+
+def load(path: Path) -> Settings:
+    """Read and check a settings file.
+
+    Raises:
+        ConfigError: with one line that says which key is wrong and why.
+    """
+    try:
+        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: is not valid YAML: {reason}") from error
+    try:
+        return Settings.model_validate(raw or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            reason = f"unknown key `{key}`"
+        else:
+            reason = f"`{key}`: {first['msg'].lower()}" if key else str(first["msg"])
+        raise ConfigError(f"{path}: {reason}") from error
+
+
+def secret(variable: str) -> str:
+    """A secret from the environment; empty when it is not set."""
+    return os.environ.get(variable, "")

@@ -1,0 +1,1 @@
+"""When a person should answer, and with what brief."""

@@ -1,0 +1,1 @@
+"""The company's documents as passages, and finding the right ones."""

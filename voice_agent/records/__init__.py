@@ -1,0 +1,1 @@
+"""Calls and turns as evidence, logs, metrics and traces."""

@@ -1,0 +1,1 @@
+"""Speech to text, text as it is spoken, and text to speech."""

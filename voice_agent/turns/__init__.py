@@ -1,0 +1,1 @@
+"""When the caller speaks, has finished, or interrupts: pure deciders and the voice detectors."""
