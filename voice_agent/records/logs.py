@@ -1,0 +1,98 @@
+"""One stream of logs on standard error, whoever writes them: structlog, the standard library, or
+loguru (which pipecat uses). Personal data lives under the key ``pii`` and is dropped unless the
+settings keep it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from loguru import logger as loguru_logger
+
+from voice_agent.config import LoggingSettings
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+_NOISY = (
+    "aiohttp.access",
+    "httpx",
+    "httpcore",
+    "aioice",
+    "urllib3",
+    "websockets",
+    "faster_whisper",
+)
+"""Libraries that log every request or packet at ``info``."""
+
+
+def _drop_pii(
+    _: structlog.types.WrappedLogger, __: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    event.pop("pii", None)
+    return event
+
+
+def _from_loguru(message: Message) -> None:
+    record = message.record
+    error = record["exception"]
+    logging.getLogger(record["name"] or "loguru").log(
+        record["level"].no,
+        "%s",
+        record["message"],
+        exc_info=(error.type, error.value, error.traceback)  # type: ignore[arg-type]
+        if error is not None and error.type is not None
+        else None,
+    )
+
+
+def configure(settings: LoggingSettings) -> None:
+    """Route everything to standard error in ``settings.format``. Safe to call again."""
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if not settings.pii:
+        shared.append(_drop_pii)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    last: list[Any]
+    if settings.format == "json":
+        last = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
+        ]
+    else:
+        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(allow=("pii",)), *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    loguru_logger.remove()
+    # pipecat puts transcripts and prompts into its debug lines, outside any `pii` key
+    least = level if settings.pii else max(level, logging.WARNING)
+    loguru_logger.add(_from_loguru, level=least, format="{message}", catch=True)

@@ -1,0 +1,267 @@
+"""Text to speech over HTTP, as a process of its own: ``python -m voice_agent.speech.piper_server``.
+
+Piper is GPL-3.0. It is imported here and nowhere else, and nothing imports this module: the agent
+reaches it over HTTP only, which keeps the agent Apache-2.0 and a crash of the synthesiser
+survivable.
+
+* ``POST /speech`` with ``{"text": str, "rate": float}`` streams raw 16-bit little-endian mono PCM
+  at 16 kHz, one piece a sentence, each as soon as it is made. 400: not such an object; 413: too
+  much text; 503: too many requests are waiting, or the voice is still loading.
+* ``GET /readyz`` is 200 once the voice is loaded and has spoken once; ``GET /healthz`` always.
+
+One thread makes all sound: a second one slowed both down on two cores. Requests take turns sentence
+by sentence, so a long answer does not hold up another call's first words; a request whose client
+has gone is dropped before its next sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import errno
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import soxr
+import structlog
+from aiohttp import web
+from piper.config import PiperConfig, SynthesisConfig
+from piper.voice import PiperVoice
+
+from voice_agent.config import LoggingSettings
+from voice_agent.records import logs
+from voice_agent.speech.silence import tail_after, trim
+
+log = structlog.get_logger(__name__)
+
+SAMPLE_RATE_HZ = 16_000
+MAX_TEXT_CHARACTERS = 4_000
+MAX_WAITING = 16
+RATES = (0.3, 3.0)
+VOLUME = 0.8
+"""Piper scales every sentence to full scale; telephone codecs clip there."""
+
+
+class VoiceUnusable(Exception):
+    """The voice cannot be loaded; the message is one line."""
+
+    code = "voice_unusable"
+    retryable = False
+
+
+class Voice(Protocol):
+    """Anything that can say a text."""
+
+    def say(self, text: str, rate: float) -> Iterator[bytes]:
+        """16 kHz PCM16 mono, piece by piece. Blocking."""
+
+
+class Piper:
+    """One Piper voice, loaded and warmed up."""
+
+    def __init__(self, model: Path) -> None:
+        """Load ``model`` (``.onnx``, its configuration beside it as ``.onnx.json``). Blocking.
+
+        Raises:
+            VoiceUnusable: a file is missing or is not a Piper voice.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        try:
+            config = PiperConfig.from_dict(
+                json.loads(Path(f"{model}.json").read_text(encoding="utf-8"))
+            )
+            session = onnxruntime.InferenceSession(
+                str(model), sess_options=options, providers=["CPUExecutionProvider"]
+            )
+        except OSError as error:
+            raise VoiceUnusable(f"{error.filename}: {error.strerror}") from error
+        except Exception as error:  # onnxruntime raises types of its own
+            reason = " ".join(str(error).split())
+            raise VoiceUnusable(f"{model}: is not a Piper voice: {reason}") from error
+        self._voice = PiperVoice(session=session, config=config)
+        for warm_up in ("Yes.", "How can I help you with your order today?"):
+            for _ in self.say(warm_up, 1.0):
+                pass
+
+    def say(self, text: str, rate: float) -> Iterator[bytes]:
+        """16 kHz PCM16 mono, one piece a sentence, silence trimmed around each. Blocking."""
+        config = self._voice.config
+        how = SynthesisConfig(length_scale=config.length_scale / rate, volume=VOLUME)
+        for spoken in self._voice.synthesize(text, how):
+            ending = next((mark for mark in reversed(spoken.phonemes) if mark.strip()), "")
+            audio = trim(spoken.audio_float_array, spoken.sample_rate, tail_ms=tail_after(ending))
+            yield _as_pcm(soxr.resample(audio, spoken.sample_rate, SAMPLE_RATE_HZ, "HQ"))
+
+
+def _as_pcm(audio: npt.NDArray[np.float32]) -> bytes:
+    scaled = np.clip(np.rint(audio * 32767.0), -32768, 32767)
+    pcm: bytes = scaled.astype("<i2").tobytes()
+    return pcm
+
+
+class SpeechService:
+    """The HTTP side of one voice: bounded, fair between requests, cancellable."""
+
+    def __init__(self, *, max_waiting: int = MAX_WAITING) -> None:
+        self._voice: Voice | None = None
+        self._max_waiting = max_waiting
+        self._active = 0
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="piper")
+        self.app = web.Application(client_max_size=64 * 1024)
+        self.app.router.add_post("/speech", self._speech)
+        self.app.router.add_get("/readyz", self._readyz)
+        self.app.router.add_get("/healthz", self._healthz)
+
+    async def load(self, model: Path) -> None:
+        """Load and warm up the voice off the event loop; ready afterwards."""
+        began = time.perf_counter()
+        self.use(await asyncio.get_running_loop().run_in_executor(self._thread, Piper, model))
+        log.info(
+            "voice_loaded", voice=model.stem, took_ms=round((time.perf_counter() - began) * 1000)
+        )
+
+    def use(self, voice: Voice) -> None:
+        """Speak with ``voice`` from now on; ready afterwards."""
+        self._voice = voice
+
+    def close(self) -> None:
+        """Drop what waits; what is being said finishes its sentence in its thread."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        ready = self._voice is not None
+        return web.json_response(
+            {"ready": ready, "requests": self._active}, status=200 if ready else 503
+        )
+
+    async def _speech(self, request: web.Request) -> web.StreamResponse:
+        try:
+            text, rate = _read(await request.json())
+        except (ValueError, UnicodeDecodeError):
+            return _refusal(400, "bad_request", "expected {text: string, rate: 0.3 to 3}")
+        if len(text) > MAX_TEXT_CHARACTERS:
+            return _refusal(413, "text_too_long", f"at most {MAX_TEXT_CHARACTERS} characters")
+        if self._voice is None:
+            return _refusal(503, "loading", "the voice is still loading")
+        if self._active >= self._max_waiting:
+            log.warning("speech_refused", waiting=self._active)
+            return _refusal(503, "overloaded", "too many requests are waiting")
+        self._active += 1
+        try:
+            return await self._stream(request, self._voice.say(text, rate) if text else iter(()))
+        finally:
+            self._active -= 1
+
+    async def _stream(self, request: web.Request, pieces: Iterator[bytes]) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
+        response = web.StreamResponse(headers={"Content-Type": "audio/pcm;rate=16000;channels=1"})
+        try:
+            piece = await loop.run_in_executor(self._thread, next, pieces, None)
+        except Exception:
+            log.exception("speech_failed")
+            return _refusal(500, "synthesis_failed", "this text could not be spoken")
+        await response.prepare(request)
+        while piece is not None:
+            await response.write(piece)
+            try:
+                piece = await loop.run_in_executor(self._thread, next, pieces, None)
+            except Exception:
+                log.exception("speech_failed")
+                if request.transport is not None:  # the only way left to say so: no last chunk
+                    request.transport.abort()
+                return response
+        await response.write_eof()
+        return response
+
+
+def _read(body: Any) -> tuple[str, float]:
+    if not isinstance(body, dict) or not isinstance(body.get("text"), str):
+        raise ValueError("no text")
+    rate = body.get("rate", 1.0)
+    if isinstance(rate, bool) or not isinstance(rate, int | float):
+        raise ValueError("rate is not a number")
+    if not RATES[0] <= rate <= RATES[1]:
+        raise ValueError("rate out of bounds")
+    return body["text"].strip(), float(rate)
+
+
+def _refusal(status: int, code: str, message: str) -> web.Response:
+    return web.json_response({"code": code, "error": message}, status=status)
+
+
+async def serve(model: Path, host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        VoiceUnusable: the voice cannot be loaded.
+        OSError: the address cannot be bound.
+    """
+    service = SpeechService()
+    runner = web.AppRunner(
+        service.app, access_log=None, handler_cancellation=True, shutdown_timeout=2.0
+    )
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        log.info("synthesiser_listening", host=host, port=port)
+        loading = asyncio.create_task(service.load(model))
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait({loading, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if loading.done():
+            loading.result()
+            await stopped
+        else:
+            loading.cancel()
+        log.info("synthesiser_stopped")
+    finally:
+        service.close()
+        await runner.cleanup()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; exit code 2 when it cannot start, with one line that says why."""
+    parser = argparse.ArgumentParser(prog="piper_server", description="Text to speech over HTTP")
+    parser.add_argument("--voice", required=True, type=Path, help="Piper voice (.onnx)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", default=8092, type=int, help="port to listen on")
+    parser.add_argument("--log-format", default="json", choices=("json", "console"))
+    given = parser.parse_args(arguments)
+    logs.configure(LoggingSettings(format=given.log_format))
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(serve(given.voice, given.host, given.port))
+    except VoiceUnusable as error:
+        print(f"synthesiser: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        reason = (
+            "is in use; stop what listens there or choose another port"
+            if error.errno == errno.EADDRINUSE
+            else f"cannot be bound: {error.strerror}"
+        )
+        print(f"synthesiser: {given.host}:{given.port} {reason}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
