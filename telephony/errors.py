@@ -1,0 +1,67 @@
+"""The gateway's errors: one class a stage, each with a stable ``code``."""
+
+from __future__ import annotations
+
+
+class GatewayError(Exception):
+    """Root of everything the gateway raises. The message is one line fit for a log."""
+
+    code = "gateway_error"
+    retryable = False
+
+
+class AgentLinkError(GatewayError):
+    """No media stream to an agent."""
+
+    code = "agent_link_failed"
+    retryable = True
+
+
+class AgentUnreachable(AgentLinkError):
+    """Nobody answers at the agent's address, or not in time."""
+
+    code = "agent_unreachable"
+
+
+class AgentBusy(AgentLinkError):
+    """The agent takes no further calls just now."""
+
+    code = "agent_busy"
+
+
+class AgentRefused(AgentLinkError):
+    """The agent does not accept our token, or is no media stream at all."""
+
+    code = "agent_refused"
+    retryable = False
+
+
+class StreamLost(AgentLinkError):
+    """An open media stream ended: closed, hung, or in breach of the contract."""
+
+    code = "agent_stream_lost"
+
+
+class TargetRefused(GatewayError):
+    """A transfer to somewhere the configuration does not name."""
+
+    code = "transfer_target_refused"
+
+
+class DialFailed(GatewayError):
+    """A leg could not even begin to ring."""
+
+    code = "dial_failed"
+    retryable = True
+
+
+class CallStateError(GatewayError):
+    """A step the call's state machine does not have."""
+
+    code = "call_state_invalid"
+
+
+class LineUnavailable(GatewayError):
+    """A line (SIP, web) could not be opened: port in use, certificate missing."""
+
+    code = "line_unavailable"
