@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol, TypeAlias
 
+from telephony.errors import CallStateError
+
 
 class LegState(StrEnum):
     """A leg rings, is answered, and ends."""
@@ -93,3 +95,47 @@ class Leg(Protocol):
         self, speaker: Literal["caller", "agent"], caption_id: str, text: str, final: bool
     ) -> None:
         """Show words to a party with a screen; others ignore it."""
+
+
+class CallStage(StrEnum):
+    """Who has the caller. A call ends from any stage and never leaves ``ENDED``."""
+
+    RINGING = "ringing"
+    WITH_AGENT = "with_agent"
+    WAITING = "waiting"
+    """Answered, and no agent there: the caller hears a prompt."""
+    BRIDGED = "bridged"
+    CLOSING = "closing"
+    """The last prompt plays, then the gateway hangs up."""
+    ENDED = "ended"
+
+
+class HumanStage(StrEnum):
+    """How far the human agent's leg is."""
+
+    ABSENT = "absent"
+    RINGING = "ringing"
+    ANNOUNCING = "announcing"
+    """Answered, and being told why the caller rings."""
+    BRIDGED = "bridged"
+
+
+_STEPS: dict[CallStage, frozenset[CallStage]] = {
+    CallStage.RINGING: frozenset({CallStage.WITH_AGENT, CallStage.WAITING}),
+    CallStage.WITH_AGENT: frozenset({CallStage.WAITING, CallStage.BRIDGED}),
+    CallStage.WAITING: frozenset({CallStage.WITH_AGENT, CallStage.BRIDGED, CallStage.CLOSING}),
+    CallStage.BRIDGED: frozenset({CallStage.WITH_AGENT, CallStage.WAITING}),
+    CallStage.CLOSING: frozenset(),
+    CallStage.ENDED: frozenset(),
+}
+
+
+def next_stage(current: CallStage, wanted: CallStage) -> CallStage:
+    """The stage after a step; staying where one is and ending are always allowed.
+
+    Raises:
+        CallStateError: a step the table does not have.
+    """
+    if wanted is current or wanted is CallStage.ENDED or wanted in _STEPS[current]:
+        return wanted
+    raise CallStateError(f"a call that is {current} cannot become {wanted}")

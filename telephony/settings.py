@@ -77,6 +77,9 @@ class AgentLinkSettings(Section):
     )
     connect_timeout_s: float = Field(3.0, gt=0, description="Patience with one connection attempt")
     attempts: int = Field(3, ge=1, description="Attempts before the caller goes to a person")
+    first_audio_timeout_s: float = Field(
+        10.0, ge=0, description="An agent silent for so long at first counts as dead; 0: never"
+    )
 
 
 class HumanLineSettings(Section):
@@ -84,6 +87,13 @@ class HumanLineSettings(Section):
 
     uri: str = Field("sip:human@127.0.0.1:5070", description="SIP address of the human line")
     ring_timeout_s: float = Field(20.0, gt=0, description="Ring so long before giving up")
+    lines: dict[str, str] = Field({}, description="Further lines an agent may name: name to URI")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Hosts (host or host:port) where an agent may ring anybody; beware of fraud"
+    )
+    after_hang_up: Literal["end", "agent"] = Field(
+        "end", description="When the person hangs up: end the call, or back to the agent"
+    )
 
 
 class RecordingSettings(Section):
@@ -97,6 +107,12 @@ class GatewaySettings(Section):
     """Everything the gateway needs to know."""
 
     max_calls: int = Field(20, ge=1, description="Further calls hear busy")
+    answering: Literal["agent", "human", "closed"] = Field(
+        "agent", description="Who answers new calls"
+    )
+    drain_timeout_s: float = Field(
+        30.0, ge=0, description="On shutdown, let live calls go on for so long before ending them"
+    )
     sip: SipSettings = SipSettings()
     web: WebSettings = WebSettings()
     agent: AgentLinkSettings = AgentLinkSettings()

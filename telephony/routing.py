@@ -1,0 +1,117 @@
+"""Who answers a call, where a transfer may go, and what to do when an agent is gone. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from telephony.errors import TargetRefused
+from telephony.settings import HumanLineSettings
+
+
+class Answering(StrEnum):
+    """The switch an operator holds: who answers new calls."""
+
+    AGENT = "agent"
+    HUMAN = "human"
+    CLOSED = "closed"
+
+
+class Destination(StrEnum):
+    """Where an incoming call goes."""
+
+    AGENT = "agent"
+    HUMAN = "human"
+    CLOSED = "closed"
+    BUSY = "busy"
+
+
+def route(*, answering: Answering, live_calls: int, max_calls: int, draining: bool) -> Destination:
+    """Where one more incoming call goes, given the calls there are (without this one)."""
+    if draining or live_calls >= max_calls:
+        return Destination.BUSY
+    return Destination(answering.value)
+
+
+_URI = re.compile(
+    r"sips?:(?P<user>[A-Za-z0-9+._~!*'()&=$,-]{1,64})@(?P<host>[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]+\])"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+)
+
+
+def transfer_target(requested: str, line: HumanLineSettings) -> str:
+    """The SIP address to ring for a transfer.
+
+    Only what the configuration names can be rung, because an agent that can be talked into dialling
+    a premium number will be: the default line (empty, or its address), a named line, a named line's
+    address, or any user at a host listed in ``allowed_hosts`` (with the port, if it has one).
+
+    Raises:
+        TargetRefused: anything else; the message does not repeat the target.
+    """
+    if requested in ("", line.uri):
+        return line.uri
+    if requested in line.lines:
+        return line.lines[requested]
+    if requested in line.lines.values():
+        return requested
+    match = _URI.fullmatch(requested)
+    if match is None:
+        raise TargetRefused("the target is neither a configured line nor a plain SIP address")
+    host, port = match["host"].lower(), match["port"]
+    if (f"{host}:{port}" if port else host) in line.allowed_hosts:
+        return requested
+    raise TargetRefused("the target's host is not on the list of allowed hosts")
+
+
+def failure_reason(sip_code: int) -> str:
+    """Why a person was not reached, in the words the agent gets, from the SIP status."""
+    match sip_code:
+        case 486 | 600:
+            return "busy"
+        case 603 | 403 | 606:
+            return "declined"
+        case 408 | 480 | 487:
+            return "no_answer"
+        case 404 | 410 | 484 | 604:
+            return "unknown_target"
+        case _:
+            return "unreachable"
+
+
+class AfterLoss(StrEnum):
+    """What follows when there is no agent for a caller."""
+
+    RETRY = "retry"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Failed attempts to have an agent for one caller, and what they mean.
+
+    An agent that opens a stream and dies at once counts as a failed attempt, so that a crash loop
+    reaches a person; one that served for ``HEALTHY_MS`` wipes the slate.
+    """
+
+    HEALTHY_MS = 10_000
+
+    attempts: int
+    failures: int = 0
+
+    def failed(self, served_ms: int = 0) -> Patience:
+        """The agent failed after serving the caller for so long (0: it was never there)."""
+        failures = 0 if served_ms >= self.HEALTHY_MS else self.failures + 1
+        return Patience(self.attempts, failures)
+
+    def next_step(self, *, retryable: bool) -> AfterLoss:
+        """Try again, or let a person have the caller."""
+        if retryable and self.failures < self.attempts:
+            return AfterLoss.RETRY
+        return AfterLoss.PERSON
+
+    @property
+    def wait_s(self) -> float:
+        """How long to wait before the next attempt: 0.2 s, doubling, 2 s at most."""
+        return float(min(2.0, 0.1 * 2**self.failures))
