@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import structlog
+from aiohttp.http import HttpProcessingError
 
 from voice_agent.answering.chat_protocol import (
     AnswerReader,
@@ -63,6 +64,7 @@ CONNECT_TIMEOUT_S = 2.0
 READY_TIMEOUT_S = 1.0
 WARM_TIMEOUT_S = 60.0  # nobody waits for it, and a long prefix takes a CPU many seconds
 ERROR_BODY_BYTES = 8192
+EVENT_BYTES = 256 * 1024  # far beyond any real event; bounds what a broken server costs
 
 log = structlog.get_logger(__name__)
 
@@ -206,11 +208,11 @@ class LanguageModel:
         """The next whole line of the stream; empty at its end."""
         try:
             async with asyncio.timeout_at(deadline):
-                line = await response.content.readline()
+                line = await response.content.readline(max_line_length=EVENT_BYTES)
         except TimeoutError as error:
             when = "between two tokens" if reader.started else "before the first token"
             raise TimedOut(f"the language model was silent for too long {when}") from error
-        except ValueError as error:
+        except HttpProcessingError as error:
             raise Garbled("the language model server sent a line without end") from error
         except (aiohttp.ClientError, OSError) as error:
             if reader.ended:

@@ -1,0 +1,57 @@
+"""What is sent to each engine, as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from voice_agent.answering.chat_protocol import Engine, request_body
+from voice_agent.config import LanguageModelSettings
+
+MESSAGES = [{"role": "user", "content": "Hello?"}]
+
+
+def tool(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
+
+
+TOOLS = [tool("find_order"), tool("hang_up")]
+NAMED = {"type": "function", "function": {"name": "hang_up"}}
+
+CASES: list[tuple[str, Engine, dict[str, Any], dict[str, Any]]] = [
+    ("llama.cpp keeps its prompt", "llama.cpp", {}, {"cache_prompt": True}),
+    ("llama.cpp has no priorities", "llama.cpp", {"priority": -1}, {"cache_prompt": True}),
+    ("vLLM needs nothing more", "vllm", {}, {}),
+    ("vLLM hears of priority", "vllm", {"priority": -1}, {"priority": -1}),
+    ("vLLM of priority 0 does not", "vllm", {"priority": 0}, {}),
+    ("a limit", "vllm", {"max_tokens": 7}, {"max_tokens": 7}),
+    ("a form", "vllm", {"response_format": {"type": "json_object"}},
+     {"response_format": {"type": "json_object"}}),
+    ("tools as the model likes", "vllm", {"tools": TOOLS}, {"tools": TOOLS}),
+    ("a choice without tools", "vllm", {"tool_choice": "required"}, {}),
+    ("some tool", "vllm", {"tools": TOOLS, "tool_choice": "required"},
+     {"tools": TOOLS, "tool_choice": "required"}),
+    ("one tool at vLLM", "vllm", {"tools": TOOLS, "tool_choice": "hang_up"},
+     {"tools": TOOLS, "tool_choice": NAMED}),
+    ("one tool at llama.cpp", "llama.cpp", {"tools": TOOLS, "tool_choice": "hang_up"},
+     {"tools": TOOLS[1:], "tool_choice": "required", "cache_prompt": True}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("engine", "request_", "expected"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+)
+def test_each_engine_is_asked_in_its_own_dialect(
+    engine: Engine, request_: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    settings = LanguageModelSettings(engine=engine, model="m", max_tokens=50, temperature=0.5)
+    common = {
+        "model": "m",
+        "messages": MESSAGES,
+        "max_tokens": 50,
+        "temperature": 0.5,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert request_body(settings, MESSAGES, **request_) == {**common, **expected}
