@@ -45,14 +45,14 @@ def to_q8_0(source: Path, target: Path) -> None:
         columns, rows = int(tensor.shape[0]), int(np.prod(tensor.shape[1:]))
         is_looked_up = tensor.name == "token_embd.weight"
         if len(tensor.shape) != 2 or is_looked_up or columns % _BLOCK_VALUES:
-            shape, kind = tensor.data.shape, tensor.tensor_type
+            shape, stored_as = tensor.data.shape, tensor.tensor_type
             dtype, size_bytes = tensor.data.dtype, tensor.data.nbytes
         else:
             changed.add(tensor.name)
             row_bytes = columns // _BLOCK_VALUES * _BLOCK_BYTES
-            shape, kind = (rows, row_bytes), q8_0
+            shape, stored_as = (rows, row_bytes), q8_0
             dtype, size_bytes = np.dtype(np.uint8), rows * row_bytes
-        writer.add_tensor_info(tensor.name, shape, dtype, size_bytes, raw_dtype=kind)
+        writer.add_tensor_info(tensor.name, shape, dtype, size_bytes, raw_dtype=stored_as)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()

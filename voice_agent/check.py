@@ -1,0 +1,199 @@
+"""What would stop this configuration from running here? Each finding is one line."""
+
+from __future__ import annotations
+
+import os
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from voice_agent.config import Settings, secret
+from voice_agent.models import ModelsError, inspect, locate, read_manifest
+from voice_agent.processes import Port, http_url, ports
+
+_PATIENCE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that must be put right first."""
+
+    code: str
+    message: str
+
+
+def wanted_models(settings: Settings) -> list[str]:
+    """The models this configuration uses on this machine, by name or path."""
+    names = [settings.speech.transcriber.model, settings.speech.synthesiser.voice]
+    names.append(settings.knowledge.embedder)
+    if settings.answering.model.serve:
+        names.append(settings.answering.model.model_file)
+    return list(dict.fromkeys(names))
+
+
+def manifest_models(settings: Settings) -> list[str]:
+    """Those of them that a package index or hub can supply: no paths of the user's own."""
+    known = read_manifest().models
+    return [name for name in wanted_models(settings) if name in known or not Path(name).exists()]
+
+
+def findings(settings: Settings, *, check_ports: bool = True) -> list[Finding]:
+    """Everything that is wrong, most basic first; empty when `serve` would start."""
+    found = [*_files(settings), *_models(settings), *_secrets(settings), *_engines(settings)]
+    if check_ports:
+        found += _ports(ports(settings))
+    return found
+
+
+def running_findings(settings: Settings) -> list[Finding]:
+    """What does not answer, when everything should be running already."""
+    synthesiser, web = settings.speech.synthesiser, settings.gateway.web
+    asked = [
+        ("synthesiser", http_url(synthesiser.host, synthesiser.port, "/readyz")),
+        ("agent", http_url(settings.media.host, settings.media.port, "/readyz")),
+    ]
+    if web.enabled:
+        asked.append(("gateway", http_url(web.host, web.port, "/readyz")))
+    found = [
+        Finding("not_ready", f"{name} at {url}: {reason}")
+        for name, url in asked
+        if (reason := unreachable(url))
+    ]
+    return [*found, *_language_model(settings)]
+
+
+def unreachable(url: str, headers: dict[str, str] | None = None) -> str:
+    """Why this URL does not answer with success; empty when it does."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        return "is not an http address"
+    request = urllib.request.Request(url, headers=headers or {})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=_PATIENCE_S):  # noqa: S310
+            return ""
+    except urllib.error.HTTPError as error:
+        return f"answered {error.code} {error.reason}"
+    except urllib.error.URLError as error:
+        reason = error.reason
+        return (reason.strerror or str(reason)) if isinstance(reason, OSError) else str(reason)
+    except (OSError, ValueError) as error:
+        return str(error) or type(error).__name__
+
+
+def port_taken(port: Port) -> str:
+    """Why this port cannot be listened on; empty when it can."""
+    kind = socket.SOCK_DGRAM if port.kind == "udp" else socket.SOCK_STREAM
+    family = socket.AF_INET6 if ":" in port.host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if port.kind == "tcp":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((port.host, port.port))
+        except socket.gaierror:
+            return "no such address"
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+    return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach that address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    prompt = settings.answering.prompt
+    if not prompt.is_file():
+        yield Finding("file_missing", f"answering.prompt: there is no file {prompt}")
+    documents = settings.knowledge.documents
+    if not documents.is_dir():
+        yield Finding("file_missing", f"knowledge.documents: there is no folder {documents}")
+    elif next(documents.rglob("*.md"), None) is None:
+        yield Finding("file_missing", f"knowledge.documents: no Markdown file in {documents}")
+    tls = settings.gateway.sip.tls
+    if tls and not tls.certificate.is_file():
+        yield Finding(
+            "file_missing", f"gateway.sip.tls.certificate: there is no file {tls.certificate}"
+        )
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    folder = settings.models.folder
+    for name in wanted_models(settings):
+        try:
+            locate(folder, name)
+            if model := read_manifest().models.get(name):
+                verdict = inspect(folder, name, model)
+                if verdict.state == "damaged":
+                    yield Finding(
+                        "model_damaged", f"{verdict.detail}: run `voice-agent models pull`"
+                    )
+        except ModelsError as error:
+            yield Finding(error.code, str(error))
+    if settings.speech.transcriber.device == "cuda":
+        import ctranslate2
+
+        if ctranslate2.get_cuda_device_count() == 0:
+            yield Finding(
+                "gpu_missing",
+                "speech.transcriber.device is cuda, but no CUDA device is usable here",
+            )
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    media = settings.media
+    if not is_loopback(media.host) and not secret(media.token_env):
+        yield Finding(
+            "secret_missing",
+            f"media.host {media.host} is reachable from elsewhere: set {media.token_env}",
+        )
+    link = settings.gateway.agent
+    if not is_loopback(urlsplit(link.url).hostname or "") and not secret(link.token_env):
+        yield Finding(
+            "secret_missing",
+            f"gateway.agent.url {link.url} is on another machine: set {link.token_env}",
+        )
+    trunk = settings.gateway.sip.trunk
+    if trunk and trunk.password_env not in os.environ:
+        yield Finding(
+            "secret_missing", f"gateway.sip.trunk needs its password: set {trunk.password_env}"
+        )
+
+
+def _engines(settings: Settings) -> Iterator[Finding]:
+    if not settings.answering.model.serve:
+        yield from _language_model(settings)
+    server = settings.knowledge.server_url
+    if server and (reason := unreachable(f"{server.rstrip('/')}/readyz")):
+        yield Finding("engine_unreachable", f"knowledge.server_url: Qdrant at {server}: {reason}")
+
+
+def _language_model(settings: Settings) -> Iterator[Finding]:
+    model = settings.answering.model
+    key = secret(model.api_key_env)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    if reason := unreachable(f"{model.url.rstrip('/')}/models", headers):
+        yield Finding(
+            "engine_unreachable",
+            f"answering.model.url: language model at {model.url}: {reason}",
+        )
+
+
+def _ports(needed: list[Port]) -> Iterator[Finding]:
+    taken: dict[tuple[str, int], str] = {}
+    for port in needed:
+        other = taken.setdefault((port.kind, port.port), port.of)
+        if other != port.of:
+            yield Finding("port_in_use", f"{port.of} and {other} are both set to port {port.port}")
+        elif reason := port_taken(port):
+            yield Finding(
+                "port_in_use",
+                f"{port.of}: cannot listen on {port.kind} {port.host}:{port.port}: {reason}",
+            )

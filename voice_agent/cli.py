@@ -1,0 +1,212 @@
+"""The `voice-agent` command. Every import that takes time happens inside its command."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voice_agent.commands import knowledge, models
+from voice_agent.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption, read_settings
+
+if TYPE_CHECKING:
+    from voice_agent.serve import Addresses
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A self-hosted voice agent that answers a contact centre's phone.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. "
+    "Start with: voice-agent models pull, then voice-agent serve.",
+)
+app.add_typer(models.app, name="models")
+app.add_typer(knowledge.app, name="knowledge")
+
+
+@app.command()
+def serve(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = False) -> None:
+    """Run every process, restarted when one dies, until Ctrl-C or SIGTERM.
+
+    Example: voice-agent serve --config configs/local.yaml
+    """
+    settings = read_settings(config)
+    from voice_agent.serve import as_dict, run
+
+    def ready(where: Addresses) -> None:
+        if json:
+            typer.echo(json_module.dumps(as_dict(where)))
+            return
+        for label, address in (
+            ("Page", where.page),
+            ("Dial", where.sip),
+            ("Console", where.console),
+        ):
+            if address:
+                typer.echo(f"{label + ':':9}{address}")
+        typer.echo("Logs are in var/log. Stop with Ctrl-C.")
+
+    def report(line: str) -> None:
+        typer.echo(line, err=True)
+
+    raise typer.Exit(run(settings, config, report=report, ready=ready))
+
+
+@app.command()
+def gateway(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run the telephony gateway alone: SIP, WebRTC and the page.
+
+    Example: voice-agent gateway --config configs/local.yaml
+    """
+    settings = read_settings(config)
+    from telephony.gateway import run
+    from voice_agent.records.logs import configure
+
+    configure(settings.logging)
+    raise typer.Exit(run(settings.gateway))
+
+
+@app.command()
+def agent(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run the agent alone: it waits for the gateway's media streams.
+
+    Example: voice-agent agent --config configs/local.yaml
+    """
+    settings = read_settings(config)
+    from voice_agent.agent import run
+    from voice_agent.records.logs import configure
+
+    configure(settings.logging)
+    raise typer.Exit(run(settings))
+
+
+@app.command()
+def call(
+    uri: Annotated[str, typer.Argument(help="SIP address to ring, e.g. sip:agent@127.0.0.1")],
+    say: Annotated[
+        list[Path], typer.Option("--say", help="WAV file to say, one a turn; may be repeated.")
+    ],
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Write what happened, turn by turn, here.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", help="Write a stereo WAV of the call here.")
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Ring the agent as a test caller: say recordings, hear answers, measure.
+
+    Example: voice-agent call sip:agent@127.0.0.1 --say a.wav --say b.wav --json out.json
+    """
+    for path in say:
+        if not path.is_file():
+            raise typer.BadParameter(f"there is no file {path}", param_hint="--say")
+    settings = read_settings(config)
+    from evals.caller import call_command
+
+    raise typer.Exit(call_command(uri, say, json, record, settings))
+
+
+@app.command()
+def demo(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Start everything, let a simulated caller ring, show the conversation, stop everything.
+
+    Example: voice-agent demo
+    """
+    settings = read_settings(config)
+    from evals.demo import run
+
+    raise typer.Exit(run(settings, config))
+
+
+@app.command()
+def bench(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = False) -> None:
+    """Measure voice-to-voice latency and barge-in on this machine.
+
+    Example: voice-agent bench --json > figures.json
+    """
+    settings = read_settings(config)
+    from evals.latency import run
+
+    raise typer.Exit(run(settings, config, json))
+
+
+@app.command()
+def check(
+    config: ConfigOption = DEFAULT_CONFIG,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of the settings file.")
+    ] = False,
+    running: Annotated[
+        bool, typer.Option("--running", help="Ask the running processes instead of the ports.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Say in one line each what would stop this configuration; exit code 2 if anything would.
+
+    Example: voice-agent check --config configs/gpu.yaml
+    """
+    if schema:
+        from voice_agent.config import Settings
+
+        typer.echo(json_module.dumps(Settings.model_json_schema(), indent=2))
+        return
+    from voice_agent.config import ConfigError
+
+    try:
+        settings = read_settings(config)
+    except ConfigError as error:
+        if not json:
+            raise
+        typer.echo(json_module.dumps([{"code": error.code, "message": str(error)}], indent=2))
+        raise typer.Exit(2) from error
+    from voice_agent.check import findings, running_findings
+
+    found = running_findings(settings) if running else findings(settings)
+    if json:
+        rows = [{"code": finding.code, "message": finding.message} for finding in found]
+        typer.echo(json_module.dumps(rows, indent=2))
+    else:
+        for finding in found:
+            typer.echo(finding.message, err=True)
+        if not found:
+            typer.echo(f"{config}: everything answers" if running else f"{config}: ready to serve")
+    raise typer.Exit(2 if found else 0)
+
+
+@app.command()
+def version(json: JsonOption = False) -> None:
+    """Print the version.
+
+    Example: voice-agent version
+    """
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        number = installed("voice-agent")
+    except PackageNotFoundError:
+        number = "not installed"
+    typer.echo(json_module.dumps({"version": number}) if json else f"voice-agent {number}")
+
+
+def main() -> None:
+    """Run the command line; our own errors are one line on standard error, never a traceback."""
+    try:
+        app()
+    except Exception as error:
+        if not isinstance(getattr(error, "code", None), str):
+            raise  # a bug: the traceback is wanted
+        print(f"voice-agent: {error}", file=sys.stderr)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    given = getattr(error, "exit_code", None)
+    if isinstance(given, int):
+        return given
+    return 2 if getattr(error, "code", "") == "config_invalid" else 1

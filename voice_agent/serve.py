@@ -1,0 +1,349 @@
+"""Run every process under supervisord: prepare, start, wait until ready, watch, stop cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from voice_agent import phone_prompts
+from voice_agent.check import findings, unreachable
+from voice_agent.config import Settings
+from voice_agent.models import locate
+from voice_agent.processes import Process, http_url, loopback_of, plan, supervisor_conf
+
+_UNIX_PATH_BYTES = 100  # the kernel takes 107; supervisord binds a longer, temporary name first
+_POLL_S = 0.2
+_READY_TIMEOUT_S = 120.0
+_REVIVE_S = 10.0
+
+Report = Callable[[str], None]
+
+
+def _say_nothing(_: str) -> None:
+    """Nobody wants to see progress."""
+
+
+class ServeError(Exception):
+    """The product could not be started, or fell over for good; one line."""
+
+    code = "serve_failed"
+    retryable = False
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class NotPrepared(ServeError):
+    """Something must be put right before anything is started."""
+
+    code = "serve_not_prepared"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, exit_code=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the running product is reached; empty when that part is switched off."""
+
+    page: str
+    sip: str
+    agent: str
+    console: str = ""
+
+
+def addresses(settings: Settings) -> Addresses:
+    """What a person types into a browser or a phone."""
+    web, sip, media = settings.gateway.web, settings.gateway.sip, settings.media
+    port = "" if sip.port == 5060 else f":{sip.port}"
+    return Addresses(
+        page=http_url(web.host, web.port) if web.enabled else "",
+        sip=f"sip:{sip.user}@{loopback_of(sip.host)}{port}" if sip.enabled else "",
+        agent=http_url(media.host, media.port),
+    )
+
+
+def prepare(settings: Settings) -> None:
+    """Refuse to start what cannot work.
+
+    Raises:
+        NotPrepared: one line for the first finding, and how many more there are.
+    """
+    found = findings(settings)
+    if found:
+        more = f" (and {len(found) - 1} more: `voice-agent check`)" if found[1:] else ""
+        raise NotPrepared(found[0].message + more)
+
+
+def build_knowledge(config: Path) -> None:
+    """Build the index if it is missing or out of date, in a process of its own.
+
+    Raises:
+        NotPrepared: with the builder's last line.
+    """
+    command = [sys.executable, "-m", "voice_agent", "knowledge", "build", "--config", str(config)]
+    done = subprocess.run(  # noqa: S603  # our own command
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise NotPrepared(f"knowledge: {lines[-1] if lines else 'cannot be built'}")
+
+
+class Supervisor:
+    """supervisord in a session of its own, and our line to it."""
+
+    def __init__(self, processes: Sequence[Process], run_folder: Path, log_folder: Path) -> None:
+        self.processes = {process.name: process for process in processes}
+        self.log_folder = log_folder.resolve()
+        self._run_folder = run_folder.resolve()
+        self._socket_folder = self._run_folder
+        if len(os.fsencode(self._run_folder / "supervisor.sock.00000000")) > _UNIX_PATH_BYTES:
+            self._socket_folder = Path(tempfile.mkdtemp(prefix="voice-agent-"))
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self._said: dict[str, int] = {}
+
+    def start(self) -> None:
+        """Start supervisord, and with it every process that starts by itself.
+
+        Raises:
+            ServeError: supervisord refuses.
+        """
+        self._run_folder.mkdir(parents=True, exist_ok=True)
+        self.log_folder.mkdir(parents=True, exist_ok=True)
+        for name in self.processes:
+            log = self.log_folder / f"{name}.log"
+            self._said[name] = log.stat().st_size if log.exists() else 0
+        socket = self._socket_folder / "supervisor.sock"
+        conf = self._run_folder / "supervisord.conf"
+        text = supervisor_conf(
+            list(self.processes.values()),
+            socket=socket,
+            run_folder=self._run_folder,
+            log_folder=self.log_folder,
+        )
+        conf.write_text(text, encoding="utf-8")
+        # A session of its own: Ctrl-C in the terminal is ours to turn into an orderly stop.
+        self._daemon = subprocess.Popen(  # noqa: S603  # our own command
+            [
+                *(sys.executable, "-m", "voice_agent.tied_process"),
+                *(sys.executable, "-m", "supervisor.supervisord", "-c", str(conf)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._proxy = ServerProxy(
+            "http://127.0.0.1", transport=SupervisorTransport(None, None, f"unix://{socket}")
+        )
+        deadline = time.monotonic() + 15
+        while True:
+            try:
+                self.states()
+            except (OSError, Fault) as error:
+                if self._daemon.poll() is not None:
+                    said = self._daemon.stderr.read().decode() if self._daemon.stderr else ""
+                    last = said.strip().splitlines()[-1:] or ["it said nothing"]
+                    raise ServeError(f"supervisord did not start: {last[0]}") from error
+                if time.monotonic() > deadline:
+                    raise ServeError(f"supervisord does not answer: {error}") from error
+                time.sleep(0.05)
+            else:
+                return
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        """supervisord's view of each process: ``statename``, ``pid``, ``exitstatus``, …"""
+        answer: Any = self._proxy.supervisor.getAllProcessInfo()
+        return {info["name"]: info for info in answer}
+
+    def launch(self, name: str) -> None:
+        """Start one process that does not start by itself, or was given up."""
+        try:
+            self._proxy.supervisor.startProcess(name, False)
+        except Fault as error:
+            if error.faultCode != Faults.ALREADY_STARTED:
+                raise ServeError(f"{name}: supervisord cannot start it") from error
+
+    def last_words(self, name: str) -> str:
+        """The last line a process wrote since we started, if any."""
+        try:
+            with (self.log_folder / f"{name}.log").open("rb") as log:
+                log.seek(self._said.get(name, 0))
+                lines = log.read().decode(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1].strip() if lines else ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether supervisord itself runs."""
+        return self._daemon is not None and self._daemon.poll() is None
+
+    def stop(self) -> None:
+        """Stop everything in order: the gateway first, so that calls end before their agent."""
+        daemon, self._daemon = self._daemon, None
+        if daemon is None:
+            return
+        patience_s = 10 + sum(process.stop_wait_s for process in self.processes.values())
+        if daemon.poll() is None:
+            daemon.send_signal(signal.SIGTERM)
+            try:
+                daemon.wait(patience_s)
+            except subprocess.TimeoutExpired:
+                daemon.kill()  # its children are tied to it: they follow
+                daemon.wait()
+        if daemon.stderr:
+            daemon.stderr.close()
+        if self._socket_folder != self._run_folder:
+            shutil.rmtree(self._socket_folder, ignore_errors=True)
+
+
+@contextmanager
+def running(
+    settings: Settings,
+    config: Path,
+    *,
+    report: Report = _say_nothing,
+    run_folder: Path = Path("var/run"),
+    log_folder: Path = Path("var/log"),
+) -> Iterator[tuple[Addresses, Supervisor]]:
+    """Everything up and ready inside the block, everything stopped after it.
+
+    Raises:
+        ServeError: something does not start; what did start is stopped first.
+    """
+    prepare(settings)
+    report("building the knowledge index if it has changed")
+    build_knowledge(config)
+    folder = settings.models.folder
+    model = settings.answering.model
+    processes = plan(
+        settings,
+        config.resolve(),
+        voice=locate(folder, settings.speech.synthesiser.voice),
+        language_model=locate(folder, model.model_file) if model.serve else None,
+    )
+    supervisor = Supervisor(processes, run_folder, log_folder)
+    try:
+        supervisor.start()
+        if phone_prompts.missing(settings.gateway.prompts):
+            _wait_ready(supervisor, ["synthesiser"], report)
+            report("speaking the phone prompts")
+            asyncio.run(phone_prompts.render(settings.gateway.prompts, settings.speech.synthesiser))
+        supervisor.launch("gateway")
+        _wait_ready(supervisor, [process.name for process in processes], report)
+        yield addresses(settings), supervisor
+    finally:
+        report("stopping")
+        supervisor.stop()
+
+
+def _wait_ready(supervisor: Supervisor, names: Sequence[str], report: Report) -> None:
+    waiting = {name: supervisor.processes[name] for name in names}
+    began = time.monotonic()
+    while waiting:
+        states = supervisor.states() if supervisor.alive else {}
+        if not states:
+            raise ServeError("supervisord died")
+        for name, process in list(waiting.items()):
+            state = states[name]
+            if state["statename"] in ("BACKOFF", "EXITED", "FATAL"):
+                words = supervisor.last_words(name) or f"ended with exit code {state['exitstatus']}"
+                exit_code = 2 if state["exitstatus"] == 2 else 1
+                raise ServeError(f"{name}: {words}", exit_code)
+            if not unreachable(process.ready_url):
+                report(f"{name} ready after {time.monotonic() - began:.1f} s")
+                del waiting[name]
+        if waiting and time.monotonic() - began > _READY_TIMEOUT_S:
+            names_left = ", ".join(waiting)
+            raise ServeError(f"not ready after {_READY_TIMEOUT_S:.0f} s: {names_left}; see var/log")
+        time.sleep(_POLL_S if waiting else 0)
+
+
+def watch(supervisor: Supervisor, report: Report) -> None:
+    """Tell of every death and revival until interrupted.
+
+    supervisord restarts what dies; what it has given up on is tried again every few seconds.
+
+    Raises:
+        ServeError: supervisord itself is gone.
+        KeyboardInterrupt: someone asked us to stop.
+    """
+    pids = {name: info["pid"] for name, info in supervisor.states().items()}
+    given_up: dict[str, float] = {}
+    while True:
+        time.sleep(1.0)
+        if not supervisor.alive:
+            raise ServeError("supervisord died; its processes were stopped with it")
+        with contextlib.suppress(OSError, Fault):
+            for name, info in supervisor.states().items():
+                if info["statename"] in ("FATAL", "EXITED"):
+                    since = given_up.setdefault(name, time.monotonic())
+                    if since == given_up[name] and time.monotonic() - since > _REVIVE_S:
+                        report(f"{name}: trying again")
+                        del given_up[name]
+                        supervisor.launch(name)
+                elif info["statename"] == "RUNNING" and info["pid"] != pids[name]:
+                    words = supervisor.last_words(name)
+                    report(f"{name} died and was restarted" + (f": {words}" if words else ""))
+                    pids[name] = info["pid"]
+                    given_up.pop(name, None)
+
+
+@contextmanager
+def stop_signals_as_interrupts() -> Iterator[None]:
+    """SIGTERM stops us the way Ctrl-C does; more of either while stopping change nothing."""
+
+    def interrupt(*_: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(
+    settings: Settings, config: Path, *, report: Report, ready: Callable[[Addresses], None]
+) -> int:
+    """`voice-agent serve`: exit code 0 after an orderly stop.
+
+    Raises:
+        ServeError: with the exit code to use.
+    """
+    with stop_signals_as_interrupts():
+        try:
+            with running(settings, config, report=report) as (where, supervisor):
+                ready(where)
+                watch(supervisor, report)
+        except KeyboardInterrupt:
+            report("stopped")
+    return 0
+
+
+def as_dict(where: Addresses) -> dict[str, str]:
+    """For ``--json``."""
+    return asdict(where)
