@@ -91,7 +91,7 @@ class Resampler:
         last = int(grid[-1]) + self._down if len(grid) else self._ahead
         self._ahead = last - len(fresh) * self._up
         self._history = line[len(line) - len(self._history) :]
-        return np.clip(np.rint(out), -_FULL_SCALE - 1, _FULL_SCALE).astype("<i2").tobytes()
+        return bytes(np.clip(np.rint(out), -_FULL_SCALE - 1, _FULL_SCALE).astype("<i2").tobytes())
 
 
 class Concealer:
@@ -113,7 +113,7 @@ class Concealer:
         self.silenced = 0
         """Frames filled with silence because the gap was too long to conceal."""
         self._history: Samples = np.zeros(2 * FRAME_SAMPLES, dtype=np.int16)
-        self._period: Samples | None = None
+        self._period: Samples = self._history[:0]
         self._gap_frames = 0
         self._heard = False
 
@@ -125,7 +125,7 @@ class Concealer:
 
     def _accept(self, frame: bytes) -> bytes:
         samples = np.frombuffer(frame, dtype="<i2")
-        if 0 < self._gap_frames < self._FADE_FRAMES and self._period is not None:
+        if 0 < self._gap_frames < self._FADE_FRAMES and len(self._period):
             bridge = self._repetition()[: self._CROSS_FADE]
             rise = np.linspace(0.0, 1.0, self._CROSS_FADE)
             samples = samples.copy()
@@ -133,7 +133,7 @@ class Concealer:
             head[:] = np.rint(head * rise + bridge * (1.0 - rise))
             frame = samples.tobytes()
         self._gap_frames = 0
-        self._period = None
+        self._period = self._history[:0]
         self._heard = True
         self._history = np.concatenate((self._history[FRAME_SAMPLES:], samples))
         return frame
@@ -143,7 +143,7 @@ class Concealer:
             self._gap_frames += 1
             self.silenced += 1
             return SILENCE
-        if self._period is None:
+        if not len(self._period):
             self._period = self._history[-self._pitch_period() :].copy()
         samples = self._repetition()
         self._gap_frames += 1
@@ -152,7 +152,6 @@ class Concealer:
 
     def _repetition(self) -> NDArray[np.float64]:
         """One frame of the repeated period, at the place and loudness of this gap frame."""
-        assert self._period is not None
         start = self._gap_frames * FRAME_SAMPLES
         place = np.arange(start, start + FRAME_SAMPLES)
         fade = 1.0 - place / (self._FADE_FRAMES * FRAME_SAMPLES)

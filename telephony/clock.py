@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from telephony.media_stream import FRAME_MS
 
 FRAME_S = FRAME_MS / 1000
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -72,3 +74,22 @@ async def ticks(clock: Clock, pacer: FramePacer) -> AsyncIterator[int]:
         await clock.sleep_until(pacer.next_at_s)
         if frames := pacer.due(clock.now_s()):
             yield frames
+
+
+async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is cancelled when it takes longer on this clock.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    task = asyncio.ensure_future(work)
+    timer = asyncio.ensure_future(clock.sleep_until(clock.now_s() + seconds))
+    try:
+        await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        for pending in (task, timer):
+            pending.cancel()
+        await asyncio.wait({task, timer})

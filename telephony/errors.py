@@ -37,15 +37,27 @@ class AgentRefused(AgentLinkError):
 
 
 class StreamLost(AgentLinkError):
-    """An open media stream ended: closed, hung, or in breach of the contract."""
+    """An open media stream ended; ``how`` is one of ``closed``, ``broken``, ``hung``, ``silent``
+    and ``breach``, stable enough to count by."""
 
     code = "agent_stream_lost"
+
+    def __init__(self, how: str, detail: str = "") -> None:
+        super().__init__(detail or how)
+        self.how = how
 
 
 class TargetRefused(GatewayError):
     """A transfer to somewhere the configuration does not name."""
 
     code = "transfer_target_refused"
+
+
+class PersonNotReached(GatewayError):
+    """Nobody took the call; the message is the reason in the words an agent gets."""
+
+    code = "person_not_reached"
+    retryable = True
 
 
 class DialFailed(GatewayError):

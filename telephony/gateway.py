@@ -1,49 +1,232 @@
 """Entry point of the gateway: takes legs from the lines, runs calls, drains.
 
-Lines call ``Gateway.take`` with every incoming leg; the gateway calls ``dial`` to ring people.
+Lines (SIP, web) call ``Gateway.take`` with every incoming leg; the gateway rings people through
+``dial``. ``run`` is the process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+import asyncio
+import ipaddress
+import os
+import signal
+import uuid
+from types import MappingProxyType
+from urllib.parse import urlsplit
 
+import structlog
+
+from telephony import metrics
+from telephony.agent_link import AgentLink
 from telephony.call import Leg
+from telephony.call_session import CallSession
+from telephony.clock import Clock, LoopClock
+from telephony.errors import GatewayError, LineUnavailable
+from telephony.handover import Dial
+from telephony.prompts import Prompts
+from telephony.routing import Answering, Destination, route
 from telephony.settings import GatewaySettings
 
-Dial: TypeAlias = Callable[[str, dict[str, str]], Awaitable[Leg]]
-"""``(sip_uri, extra_headers) -> leg`` in ``RINGING``; raises ``DialFailed`` when it cannot ring."""
+log = structlog.get_logger(__name__)
+
+LEGS_PER_CALL = 2
+"""A caller, and the person the caller is handed to."""
+CLOSE_TIMEOUT_S = 10.0
 
 
 class Gateway:
     """Every live call of this process."""
 
-    def __init__(self, settings: GatewaySettings, *, dial: Dial | None = None) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        *,
+        dial: Dial | None = None,
+        clock: Clock | None = None,
+        prompts: Prompts | None = None,
+    ) -> None:
         self.settings = settings
         self.dial = dial
+        self.answering = Answering(settings.answering)
+        """Who answers new calls: an operator's switch."""
+        self._clock = clock or LoopClock()
+        self._prompts = prompts or Prompts.load(settings.prompts)
+        self._link = AgentLink(settings.agent, os.environ.get(settings.agent.token_env, ""))
+        self._calls: dict[str, CallSession] = {}
+        self._draining = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def calls(self) -> MappingProxyType[str, CallSession]:
+        """Live calls by id, read only."""
+        return MappingProxyType(self._calls)
 
     @property
     def live_calls(self) -> int:
         """Calls that hold a leg right now."""
-        return 0
+        return len(self._calls)
 
     @property
     def ready(self) -> bool:
         """True while further calls are taken: what ``/readyz`` tells."""
-        return True
+        return not self._draining
 
     async def take(self, leg: Leg) -> None:
         """Run one incoming leg (``RINGING``) to its end; refuses it when full or draining.
 
-        Never raises: the leg has ended when this returns.
+        Never raises but for cancellation: the leg has ended when this returns.
         """
-        raise NotImplementedError
+        destination = route(
+            answering=self.answering,
+            live_calls=self.live_calls,
+            max_calls=self.settings.max_calls,
+            draining=self._draining,
+        )
+        if destination is Destination.BUSY:
+            metrics.CALLS.labels("refused").inc()
+            log.warning("call_refused", live_calls=self.live_calls, draining=self._draining)
+            await self._refuse(leg)
+            return
+        call_id = uuid.uuid4().hex
+        session = CallSession(
+            call_id,
+            leg,
+            self.settings,
+            link=self._link,
+            prompts=self._prompts,
+            dial=self.dial,
+            clock=self._clock,
+        )
+        self._calls[call_id] = session
+        self._idle.clear()
+        metrics.CALLS_LIVE.set(len(self._calls))
+        try:
+            with structlog.contextvars.bound_contextvars(call_id=call_id):
+                outcome = await session.run(destination)
+            metrics.CALLS.labels(outcome).inc()
+        finally:
+            del self._calls[call_id]
+            metrics.CALLS_LIVE.set(len(self._calls))
+            if not self._calls:
+                self._idle.set()
 
     async def drain(self) -> None:
-        """Take no further calls and wait until the live ones have ended."""
-        raise NotImplementedError
+        """Take no further calls and wait until the live ones have ended.
+
+        Those that last longer than ``drain_timeout_s`` are ended.
+        """
+        self._draining = True
+        log.info("draining", live_calls=self.live_calls)
+        try:
+            async with asyncio.timeout(self.settings.drain_timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            log.warning("drain_timed_out", live_calls=self.live_calls)
+            self.end_all("gateway_stopped")
+            await self._idle.wait()
+
+    def end_all(self, outcome: str) -> None:
+        """End every live call now."""
+        for session in list(self._calls.values()):
+            session.end(outcome)
+
+    async def close(self) -> None:
+        """End what is left and free what calls share."""
+        self._draining = True
+        self.end_all("gateway_stopped")
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._idle.wait()
+        except TimeoutError:
+            log.error("calls_left_behind", live_calls=self.live_calls)
+        await self._link.close()
+
+    @staticmethod
+    async def _refuse(leg: Leg) -> None:
+        try:
+            await leg.hang_up("busy")
+        except Exception as error:
+            log.warning("refusal_failed", exc_info=error)
+
+
+def check_exposure(settings: GatewaySettings) -> None:
+    """Callers' voices do not cross a network without the shared token.
+
+    Raises:
+        GatewayError: one line that says what to set.
+    """
+    host = urlsplit(settings.agent.url).hostname or ""
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if not loopback and not os.environ.get(settings.agent.token_env):
+        raise GatewayError(
+            f"gateway.agent.url is not on this machine: set {settings.agent.token_env} to the "
+            "token the agent expects"
+        )
+
+
+async def serve(settings: GatewaySettings) -> None:
+    """Open the lines, take calls until SIGTERM or SIGINT, drain; a second signal ends live calls.
+
+    Raises:
+        GatewayError: the settings or a line cannot be used.
+    """
+    # Only the process needs the lines' libraries; calls and their tests do not.
+    from telephony.sip import SipLine
+    from telephony.web_server import WebServer
+
+    check_exposure(settings)
+    gateway = Gateway(settings, prompts=await asyncio.to_thread(Prompts.load, settings.prompts))
+    stop = _signalled(gateway)
+    sip: SipLine | None = None
+    web: WebServer | None = None
+    try:
+        if settings.sip.enabled:
+            sip = SipLine(settings.sip, settings.max_calls * LEGS_PER_CALL)
+            await sip.start(gateway.take)
+            gateway.dial = sip.dial
+        if settings.web.enabled:
+            web = WebServer(settings.web, gateway)
+            await web.start()
+        log.info("gateway_ready", max_calls=settings.max_calls)
+        await stop.wait()
+        await gateway.drain()
+    finally:
+        await gateway.close()
+        if web is not None:
+            await web.stop()
+        if sip is not None:
+            await sip.stop()
+    log.info("gateway_stopped")
+
+
+def _signalled(gateway: Gateway) -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; the second ends all calls at once."""
+    stop = asyncio.Event()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            gateway.end_all("gateway_stopped")
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    return stop
 
 
 def run(settings: GatewaySettings) -> int:
-    """Serve until SIGTERM or SIGINT, then drain; the process's exit code (0, 1 or 2)."""
-    raise NotImplementedError
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Returns the process's exit code: 0 after a clean stop, 2 when settings or a line cannot be used.
+    """
+    try:
+        asyncio.run(serve(settings))
+    except (GatewayError, OSError) as error:
+        reason = str(error) if isinstance(error, GatewayError) else f"cannot listen: {error}"
+        code = error.code if isinstance(error, GatewayError) else LineUnavailable.code
+        log.error("gateway_not_started", code=code, reason=reason)
+        return 2
+    return 0

@@ -44,10 +44,9 @@ class Playout:
         """Audio not yet given to the leg."""
         return len(self._buffer) // _BYTES_PER_MS
 
-    @property
-    def dry(self) -> bool:
-        """Nothing left to give to the leg."""
-        return not self._buffer
+    def all_heard(self, unsent_ms: int) -> bool:
+        """Everything taken so far is on the wire."""
+        return not self._buffer and not self._unsent_bytes(unsent_ms)
 
     def played_ms(self, unsent_ms: int) -> int:
         """Agent audio on the wire so far, given what the leg still holds. Never decreases."""
@@ -77,6 +76,7 @@ class Playout:
         del self._buffer[:FRAME_BYTES]
         self._popped_bytes += len(frame)
         self._ledger.append(len(frame))
+        self._dry_told = False
         return frame.ljust(FRAME_BYTES, b"\0")
 
     def note_other_frame(self) -> None:
@@ -113,7 +113,7 @@ class Playout:
         """What to tell the agent after this tick: every 100 ms while playing, once when dry."""
         unsent = self._unsent_bytes(unsent_ms)
         if not self._buffer and not unsent:
-            if self._dry_told or not self._popped_bytes:
+            if self._dry_told:
                 return None
             self._dry_told = True
             self._since_report_ms = 0
@@ -141,22 +141,24 @@ class Playout:
 
 
 class Prompt:
-    """Frames played in place of an agent: once, or over and over with a pause between."""
+    """Frames played in place of an agent: once, or on and on from ``repeat_from``."""
 
-    def __init__(self, frames: list[bytes], *, repeat: bool = False) -> None:
+    def __init__(self, frames: list[bytes], *, repeat_from: int | None = None) -> None:
         self._frames = frames or [SILENCE]
-        self._repeat = repeat
+        self._repeat_from = repeat_from
         self._next = 0
 
     @property
     def finished(self) -> bool:
         """Everything has been given; never true of a repeating prompt."""
-        return not self._repeat and self._next >= len(self._frames)
+        return self._next >= len(self._frames) and self._repeat_from is None
 
     def pop_frame(self) -> bytes | None:
         """The next frame, ``None`` when finished."""
-        if self.finished:
-            return None
-        frame = self._frames[self._next % len(self._frames)]
+        if self._next >= len(self._frames):
+            if self._repeat_from is None:
+                return None
+            self._next = min(self._repeat_from, len(self._frames) - 1)
+        frame = self._frames[self._next]
         self._next += 1
         return frame

@@ -1,0 +1,247 @@
+"""The audio of one call: what happens in each 20 ms. No waiting, no sockets of its own.
+
+One ``tick`` takes a frame from every leg, fills what is missing, mixes by ``bridge.hearing``, and
+gives a frame to every listener, the agent and the recording.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from telephony import metrics
+from telephony.agent_link import AgentStream
+from telephony.audio import SILENCE, Concealer
+from telephony.bridge import Party, heard_by, hearing
+from telephony.call import CallStage, HumanStage, Leg, LegState, next_stage
+from telephony.media_stream import FRAME_MS, Mark
+from telephony.playout import Playout, Prompt
+from telephony.recording import Recording
+
+log = structlog.get_logger(__name__)
+
+MAX_UNSENT_MS = 200
+"""A leg that has this much unsent is given nothing more for now."""
+CATCH_UP_UNSENT_MS = 60
+"""When frames missed in a stall are made up, a leg is only filled up to this."""
+TAIL_MS = 200
+"""Silence after the last words before hanging up: the far jitter buffer still holds some."""
+PROMPT_AFTER_MS = 700
+"""A caller whose agent vanished hears the hold prompt after this much silence."""
+
+
+class CallMedia:
+    """Legs, agent stream and prompts of one call, joined frame by frame."""
+
+    def __init__(self, caller: Leg, hold_tone: Prompt, recording: Recording | None = None) -> None:
+        self.caller = caller
+        self.caller_held = False
+        self.stage = CallStage.RINGING
+        self.recording = recording
+        self.stream: AgentStream | None = None
+        self.agent_spoke = False
+        """The agent on the present stream has sent audio."""
+        self.human: Leg | None = None
+        self.human_held = False
+        self.human_stage = HumanStage.ABSENT
+        self.announced = asyncio.Event()
+        """The announcement has been heard to its end."""
+        self.prompt_finished = asyncio.Event()
+        """The prompt has been played to its end, and the leg has sent it."""
+        self._playout = Playout()
+        self._refusing = False
+        self._announcement = Playout()
+        self._prompt: Prompt | None = None
+        self._prompt_wait_ms = 0
+        self._after_prompt_ms = 0
+        self._hold_tone = hold_tone
+        self._caller_concealer = Concealer()
+        self._human_concealer = Concealer()
+
+    # --- what the call's life changes ----------------------------------------------------------
+
+    def enter(self, stage: CallStage) -> None:
+        """Move the call on.
+
+        Raises:
+            CallStateError: a step the call's table does not have.
+        """
+        self.stage = next_stage(self.stage, stage)
+
+    def attach(self, stream: AgentStream) -> None:
+        """A new agent has the caller: an earlier agent's unheard words are dropped."""
+        self.stream = stream
+        self.agent_spoke = False
+        self._playout = Playout()
+        self._refusing = False
+
+    def detach(self) -> None:
+        """The agent is gone; what it had said is still played."""
+        self.stream = None
+
+    def play(self, prompt: Prompt | None, *, after_ms: int = 0) -> None:
+        """Play a prompt whenever the agent is silent, after ``after_ms`` of silence."""
+        self._prompt = prompt
+        self._prompt_wait_ms = after_ms
+        self._after_prompt_ms = 0
+        self.prompt_finished.clear()
+
+    def join(self, human: Leg, announcement: bytes) -> None:
+        """The human agent has answered and hears the announcement."""
+        self.human = human
+        self.human_held = False
+        self.human_stage = HumanStage.ANNOUNCING
+        self._human_concealer = Concealer()
+        self._announcement = Playout()
+        self._announcement.add(announcement)
+        self.announced.clear()
+
+    def bridge(self) -> None:
+        """Caller and human agent hear each other; the agent's unheard words are dropped."""
+        self.enter(CallStage.BRIDGED)
+        self.human_stage = HumanStage.BRIDGED
+        self._prompt = None
+        self._drop_agent_audio()
+
+    def part(self) -> None:
+        """The human agent is gone."""
+        self._count(self._human_concealer, Party.HUMAN)
+        self.human = None
+        self.human_stage = HumanStage.ABSENT
+
+    @property
+    def agent_done(self) -> bool:
+        """All the agent said has been heard, or cannot be."""
+        return self.caller_held or self._playout.all_heard(self.caller.unsent_ms)
+
+    # --- what the agent says -------------------------------------------------------------------
+
+    def take_agent_audio(self, audio: bytes) -> None:
+        """Audio from the agent, any length; while a human has the caller it is dropped."""
+        if not audio or self.stage is CallStage.BRIDGED:
+            return
+        if not self.agent_spoke:
+            self.agent_spoke = True
+            self._prompt = None
+        if refused_ms := self._playout.add(audio):
+            metrics.PLAYOUT_REFUSED_MS.inc(refused_ms)
+            if not self._refusing:
+                log.error("agent_audio_refused", buffered_ms=self._playout.buffered_ms)
+        self._refusing = refused_ms > 0
+
+    def take_mark(self, name: str) -> bool:
+        """A mark from the agent; False when there are too many."""
+        if not self._playout.add_mark(name):
+            return False
+        self._settle()
+        return True
+
+    def clear_agent_audio(self) -> None:
+        """Drop what has not been heard, here and in the leg, and tell the agent what was."""
+        at_ms = self.stream.clock_ms if self.stream else 0
+        cleared, marks = self._playout.clear(at_ms, self.caller.unsent_ms)
+        if self.stage is not CallStage.BRIDGED:
+            self.caller.flush()
+        if self.stream:
+            for name in marks:
+                self.stream.send(Mark(name))
+            self.stream.send(cleared)
+
+    # --- the clock -----------------------------------------------------------------------------
+
+    def tick(self, *, catching_up: bool = False) -> None:
+        """20 ms of the call. ``catching_up``: one of several, making up for a stall."""
+        if self.caller.state is not LegState.ANSWERED:
+            return
+        who = hearing(self.stage, self.human_stage)
+        frames = {Party.CALLER: self._caller_concealer.next_frame(self.caller.receive_frame())}
+        human = self.human if self.human and self.human.state is LegState.ANSWERED else None
+        if human:
+            frames[Party.HUMAN] = self._from_human(human)
+        if self.stream:
+            self.stream.send_audio(heard_by(Party.AGENT, frames, who))
+        heard = SILENCE
+        if _has_room(self.caller, catching_up):
+            self._speak_to_caller(frames, who[Party.CALLER])
+            heard = heard_by(Party.CALLER, frames, who)
+            self.caller.send_frame(heard)
+        if human and _has_room(human, catching_up):
+            self._speak_to_human(human, frames, who[Party.HUMAN])
+            human.send_frame(heard_by(Party.HUMAN, frames, who))
+        if self.recording:
+            self.recording.add(frames[Party.CALLER], heard)
+        self._settle()
+
+    def count(self) -> None:
+        """Add this call's frames to the metrics; once, at its end."""
+        self._count(self._caller_concealer, Party.CALLER)
+
+    def _from_human(self, human: Leg) -> bytes:
+        received = human.receive_frame()
+        if received is None and self.human_held:
+            return self._hold_tone.pop_frame() or SILENCE
+        return self._human_concealer.next_frame(received)
+
+    def _speak_to_caller(self, frames: dict[Party, bytes], hears: frozenset[Party]) -> None:
+        """Add what agent or prompt say in this frame; at most one of them speaks."""
+        agent_frame = None
+        if Party.AGENT in hears and not self.caller_held:
+            agent_frame = self._playout.pop_frame()
+        if agent_frame is not None:
+            frames[Party.AGENT] = agent_frame
+            return
+        self._playout.note_other_frame()
+        if self._prompt is None or Party.PROMPT not in hears:
+            return
+        if self._prompt_wait_ms > 0:
+            self._prompt_wait_ms -= FRAME_MS
+            return
+        if (prompt_frame := self._prompt.pop_frame()) is not None:
+            frames[Party.PROMPT] = prompt_frame
+            return
+        self._after_prompt_ms += FRAME_MS
+        if self._after_prompt_ms > max(TAIL_MS, self.caller.unsent_ms):
+            self.prompt_finished.set()
+
+    def _speak_to_human(
+        self, human: Leg, frames: dict[Party, bytes], hears: frozenset[Party]
+    ) -> None:
+        if Party.ANNOUNCEMENT not in hears:
+            return
+        if (frame := self._announcement.pop_frame()) is not None:
+            frames[Party.ANNOUNCEMENT] = frame
+            return
+        self._announcement.note_other_frame()
+        if self._announcement.all_heard(human.unsent_ms):
+            self.announced.set()
+
+    def _settle(self) -> None:
+        """Tell the agent which marks were reached and how much has been heard."""
+        if self.stream is None:
+            return
+        unsent_ms = self.caller.unsent_ms
+        for name in self._playout.marks_reached(unsent_ms):
+            self.stream.send(Mark(name))
+        if report := self._playout.report(self.stream.clock_ms, unsent_ms):
+            self.stream.send(report)
+
+    def _drop_agent_audio(self) -> None:
+        """Forget what is buffered but let the leg finish what it has."""
+        if not self._playout.buffered_ms:
+            return
+        at_ms = self.stream.clock_ms if self.stream else 0
+        cleared, marks = self._playout.clear(at_ms, 0)
+        if self.stream:
+            for name in marks:
+                self.stream.send(Mark(name))
+            self.stream.send(cleared)
+
+    @staticmethod
+    def _count(concealer: Concealer, party: Party) -> None:
+        metrics.FRAMES_CONCEALED.labels(party.value).inc(concealer.concealed)
+        metrics.FRAMES_SILENCED.labels(party.value).inc(concealer.silenced)
+
+
+def _has_room(leg: Leg, catching_up: bool) -> bool:
+    return leg.unsent_ms < (CATCH_UP_UNSENT_MS if catching_up else MAX_UNSENT_MS)

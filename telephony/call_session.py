@@ -1,0 +1,398 @@
+"""One call, from ring to hang-up: find an agent, keep the caller, hand over, free everything.
+
+The caller is never left alone: while no agent is there a prompt plays and one is sought again, then
+a person is rung, then the gateway says goodbye. Whatever ends the call, at whatever stage, every
+leg, stream, task and file of it is freed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from telephony import metrics
+from telephony.agent_link import AgentLink, AgentStream
+from telephony.call import CallStage, DigitPressed, HoldChanged, Leg, LegEnded, LegState
+from telephony.call_media import PROMPT_AFTER_MS, TAIL_MS, CallMedia
+from telephony.clock import FRAME_S, Clock, FramePacer, ticks
+from telephony.errors import AgentLinkError, StreamLost, TargetRefused
+from telephony.handover import Dial, HandOver
+from telephony.media_stream import (
+    Caption,
+    Clear,
+    Dtmf,
+    Mark,
+    MediaStreamError,
+    Message,
+    Resume,
+    Start,
+    Stop,
+    Transfer,
+    TransferState,
+    check_audio,
+)
+from telephony.prompts import PromptName, Prompts
+from telephony.recording import Recording
+from telephony.routing import AfterLoss, Destination, Patience, transfer_target
+from telephony.settings import GatewaySettings
+
+log = structlog.get_logger(__name__)
+
+ANSWER_TIMEOUT_S = 15.0
+"""An accepted leg that has no media after so long is given up."""
+HANG_UP_TIMEOUT_S = 3.0
+MAX_DIGITS_WAITING = 64
+
+
+class CallSession:
+    """The life of one call. ``run`` it once."""
+
+    def __init__(
+        self,
+        call_id: str,
+        caller: Leg,
+        settings: GatewaySettings,
+        *,
+        link: AgentLink,
+        prompts: Prompts,
+        dial: Dial | None,
+        clock: Clock,
+    ) -> None:
+        self.call_id = call_id
+        self._caller = caller
+        self._settings = settings
+        self._link = link
+        self._prompts = prompts
+        self._dial = dial
+        self._clock = clock
+        recording = None
+        if settings.recording.enabled:
+            recording = Recording(Path(settings.recording.folder) / f"{call_id}.wav")
+        self.media = CallMedia(caller, prompts.tones(), recording)
+        self._over = asyncio.Event()
+        self._outcome = "failed"
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._group = asyncio.TaskGroup()
+        self._answered = False
+        self._resumed = False
+        self._agent_said_stop = False
+        self._tail_ms = TAIL_MS
+        self._digits: asyncio.Queue[tuple[Leg, str]] = asyncio.Queue(MAX_DIGITS_WAITING)
+        self._hand_over: HandOver | None = None
+        self._no_hand_over = asyncio.Event()
+        self._no_hand_over.set()
+
+    async def run(self, destination: Destination) -> str:
+        """Run the call to its end; how it ended, e.g. ``caller_hung_up``."""
+        log.info(
+            "call_began",
+            line=self._caller.kind,
+            destination=destination.value,
+            pii={"caller": self._caller.remote, "dialled": self._caller.dialled},
+        )
+        try:
+            async with self._group:
+                self._spawn(self._watch_caller())
+                self._spawn(self._keep_time())
+                self._spawn(self._press_digits())
+                self._spawn(self._serve(destination))
+                await self._over.wait()
+                for task in self._tasks:
+                    task.cancel()
+        except* Exception as errors:
+            for error in errors.exceptions:
+                log.error("call_failed", exc_info=error)
+            self._outcome = "failed"
+        finally:
+            await self._free()
+            log.info("call_ended", outcome=self._outcome)
+        return self._outcome
+
+    def end(self, outcome: str) -> None:
+        """End the call; the first reason given counts."""
+        if not self._over.is_set():
+            self._outcome = outcome
+            self._over.set()
+
+    # --- the caller ----------------------------------------------------------------------------
+
+    async def _watch_caller(self) -> None:
+        while True:
+            match await self._caller.next_event():
+                case LegEnded():
+                    self.end("caller_hung_up")
+                    return
+                case HoldChanged(held):
+                    self.media.caller_held = held
+                    log.info("caller_hold_changed", held=held)
+                case DigitPressed(digit, duration_ms):
+                    if self.media.stage is CallStage.BRIDGED and self.media.human:
+                        self._press(self.media.human, digit)
+                    else:
+                        self._tell(Dtmf(digit, duration_ms))
+
+    async def _keep_time(self) -> None:
+        pacer = FramePacer(self._clock.now_s())
+        stalls = 0
+        async for frames in ticks(self._clock, pacer):
+            for number in range(frames):
+                self.media.tick(catching_up=number + 1 < frames)
+            if pacer.stalls > stalls:
+                metrics.CLOCK_STALLS.inc(pacer.stalls - stalls)
+                stalls = pacer.stalls
+            if self._agent_said_stop and self.media.agent_done:
+                self._tail_ms -= int(FRAME_S * 1000) * frames
+                if self._tail_ms <= 0:
+                    self.end("agent_hung_up")
+
+    async def _answer(self) -> None:
+        """Accept the caller, once."""
+        if self._answered:
+            return
+        self._answered = True
+        try:
+            await self._caller.answer()
+        except Exception as error:
+            log.error("answer_failed", exc_info=error)
+            self.end("answer_failed")
+            return
+        self._spawn(self._give_up_unanswered())
+
+    async def _give_up_unanswered(self) -> None:
+        await self._clock.sleep_until(self._clock.now_s() + ANSWER_TIMEOUT_S)
+        if self._caller.state is LegState.RINGING:
+            log.warning("caller_media_missing")
+            self.end("answer_failed")
+
+    def _press(self, leg: Leg, digit: str) -> None:
+        try:
+            self._digits.put_nowait((leg, digit))
+        except asyncio.QueueFull:
+            log.warning("digit_dropped")
+
+    async def _press_digits(self) -> None:
+        while True:
+            leg, digit = await self._digits.get()
+            try:
+                await leg.send_digits(digit)
+            except Exception as error:
+                log.warning("digit_not_sent", exc_info=error)
+
+    # --- finding an agent ----------------------------------------------------------------------
+
+    async def _serve(self, destination: Destination) -> None:
+        match destination:
+            case Destination.AGENT:
+                await self._seek_agents()
+            case Destination.HUMAN:
+                await self._wait_for_person()
+            case Destination.CLOSED | Destination.BUSY:
+                await self._answer()
+                self.media.enter(CallStage.WAITING)
+        await self._say_goodbye()
+
+    async def _seek_agents(self) -> None:
+        """Have an agent serve the caller, again and again; returns when nobody can be had."""
+        patience = Patience(self._settings.agent.attempts)
+        while True:
+            retryable, served_ms = True, 0
+            try:
+                stream = await self._link.connect(self._start())
+            except AgentLinkError as error:
+                retryable = error.retryable
+                log.warning("agent_not_reached", code=error.code, reason=str(error))
+            else:
+                served_ms = await self._converse(stream)
+            await self._hold_without_agent()
+            patience = patience.failed(served_ms)
+            if patience.next_step(retryable=retryable) is AfterLoss.RETRY:
+                await self._clock.sleep_until(self._clock.now_s() + patience.wait_s)
+                continue
+            log.error("agents_given_up", failures=patience.failures)
+            if not await self._wait_for_person():
+                return
+            patience = Patience(self._settings.agent.attempts)
+
+    def _start(self) -> Start:
+        return Start(
+            call_id=self.call_id,
+            caller=self._caller.remote,
+            dialled=self._caller.dialled,
+            line=self._caller.kind,
+            resumed=self._resumed,
+        )
+
+    async def _converse(self, stream: AgentStream) -> int:
+        """Let one agent have the caller until its stream is lost; how long it served, in ms."""
+        media = self.media
+        media.attach(stream)
+        media.enter(CallStage.WITH_AGENT)
+        log.info("agent_connected", resumed=self._resumed)
+        await self._answer()
+        silence_watch = self._spawn(self._give_up_silent(stream))
+        try:
+            async for item in stream.received():
+                self._hear_agent(stream, item)
+        except StreamLost as lost:
+            metrics.AGENT_STREAMS_LOST.labels(lost.how).inc()
+            log.warning("agent_lost", how=lost.how, reason=str(lost))
+        finally:
+            silence_watch.cancel()
+        self._resumed = self._resumed or media.agent_spoke
+        media.detach()
+        await stream.close()
+        return stream.clock_ms if media.agent_spoke else 0
+
+    async def _give_up_silent(self, stream: AgentStream) -> None:
+        patience_s = self._settings.agent.first_audio_timeout_s
+        if not patience_s:
+            return
+        await self._clock.sleep_until(self._clock.now_s() + patience_s)
+        if not self.media.agent_spoke and self._no_hand_over.is_set():
+            stream.give_up("silent")
+
+    async def _hold_without_agent(self) -> None:
+        """The caller hears the hold prompt; a call that is with a person waits for that to end."""
+        if self._agent_said_stop:
+            await self._over.wait()
+        await self._answer()
+        if self.media.stage is not CallStage.BRIDGED:
+            first = self.media.stage is CallStage.RINGING
+            self.media.enter(CallStage.WAITING)
+            if not (self._hand_over and self._hand_over.for_lack_of_agent):
+                self.media.play(self._prompts.on_hold(), after_ms=0 if first else PROMPT_AFTER_MS)
+        await self._no_hand_over.wait()
+
+    # --- what the agent says -------------------------------------------------------------------
+
+    def _hear_agent(self, stream: AgentStream, item: bytes | Message) -> None:
+        match item:
+            case bytes():
+                self.media.take_agent_audio(item)
+            case Clear():
+                self.media.clear_agent_audio()
+            case Mark(name):
+                if not self.media.take_mark(name):
+                    stream.note_breach("too many marks")
+            case Caption(speaker, caption_id, text, final):
+                self._caller.show_caption(speaker, caption_id, text, final)
+            case Dtmf(digit):
+                self._press(self._caller, digit)
+            case Transfer(state=""):
+                self._begin_transfer(stream, item)
+            case Stop():
+                # An agent that leaves a caller to a person does not end the call.
+                if self._hand_over is None:
+                    self._agent_said_stop = True
+            case _:
+                stream.note_breach(f"an agent does not send {item.event}")
+
+    def _begin_transfer(self, stream: AgentStream, request: Transfer) -> None:
+        if self._hand_over is not None:
+            log.warning("transfer_ignored", reason="one is under way")
+            return
+        try:
+            announcement = check_audio(base64.b64decode(request.announcement, validate=True))
+        except (binascii.Error, ValueError, MediaStreamError):
+            stream.note_breach("an announcement that is not base64 PCM")
+            announcement = b""
+        try:
+            target = transfer_target(request.target, self._settings.human)
+        except TargetRefused as error:
+            log.warning("transfer_refused", reason=str(error), pii={"target": request.target})
+            metrics.TRANSFERS.labels("target_refused").inc()
+            self._tell(Transfer(target=request.target, reason=error.code, state="failed"))
+            return
+        self._spawn(self._reach_person(target, announcement, for_lack_of_agent=False))
+
+    # --- a person ------------------------------------------------------------------------------
+
+    async def _wait_for_person(self) -> bool:
+        """Ring the human line for lack of an agent; False when nobody can be had.
+
+        True when a person had the caller and was lost.
+        """
+        await self._answer()
+        self.media.enter(CallStage.WAITING)
+        self.media.play(self._prompts.while_ringing())
+        return await self._reach_person(self._settings.human.uri, b"", for_lack_of_agent=True)
+
+    async def _reach_person(
+        self, target: str, announcement: bytes, *, for_lack_of_agent: bool
+    ) -> bool:
+        """Ring, announce, bridge, and watch until the person is gone; False if never bridged."""
+        hand_over = HandOver(
+            self.media,
+            self._dial,
+            self._clock,
+            on_state=lambda state, reason: self._tell_transfer(target, state, reason),
+            on_digit=lambda digit: self._press(self._caller, digit),
+        )
+        hand_over.for_lack_of_agent = for_lack_of_agent
+        self._hand_over = hand_over
+        self._no_hand_over.clear()
+        try:
+            ended = await hand_over.run(
+                target, {"X-Call-ID": self.call_id}, announcement, self._settings.human
+            )
+        finally:
+            self._hand_over = None
+            self._no_hand_over.set()
+        if ended is None:
+            return False
+        if not ended.lost and self._settings.human.after_hang_up == "end":
+            self.end("human_hung_up")
+            await asyncio.Event().wait()  # until the call's tasks are cancelled
+        self.media.enter(CallStage.WITH_AGENT if self.media.stream else CallStage.WAITING)
+        if self.media.stream is None:
+            self.media.play(self._prompts.on_hold())
+        self._tell(Resume(ended.reason))
+        return True
+
+    async def _say_goodbye(self) -> None:
+        self.media.enter(CallStage.CLOSING)
+        self.media.play(self._prompts.once(PromptName.GOODBYE))
+        await self.media.prompt_finished.wait()
+        self.end("nobody_available")
+
+    def _tell_transfer(self, target: str, state: TransferState, reason: str) -> None:
+        self._tell(Transfer(target=target, reason=reason, state=state))
+
+    # --- the rest ------------------------------------------------------------------------------
+
+    def _tell(self, message: Message) -> None:
+        if self.media.stream is not None:
+            self.media.stream.send(message)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _free(self) -> None:
+        """Let go of everything. Failures are logged: the rest must still be freed."""
+        media = self.media
+        media.enter(CallStage.ENDED)
+        media.count()
+        work: list[Coroutine[Any, Any, Any]] = [self._hang_up(self._caller)]
+        if media.human:
+            work.append(self._hang_up(media.human))
+        if media.stream:
+            work.append(media.stream.close(self._outcome))
+            media.detach()
+        if media.recording:
+            work.append(asyncio.to_thread(media.recording.close))
+        for result in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(result, BaseException):
+                log.error("call_not_freed", exc_info=result)
+
+    async def _hang_up(self, leg: Leg) -> None:
+        async with asyncio.timeout(HANG_UP_TIMEOUT_S):
+            await leg.hang_up(self._outcome)
