@@ -7,87 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from voice_agent.answering.language_model_errors import (
+    Garbled,
+    Interrupted,
+    LanguageModelError,
+    refusal,
+)
 from voice_agent.config import LanguageModelSettings
 
 Engine: TypeAlias = Literal["llama.cpp", "vllm"]
 Message: TypeAlias = Mapping[str, Any]
-
-
-class LanguageModelError(Exception):
-    """The answer could not be had. ``detail`` is the server's own words, which may repeat the
-    caller's: log it as personal data only."""
-
-    code = "language_model_failed"
-    retryable = False
-
-    def __init__(self, message: str, detail: str = "") -> None:
-        super().__init__(message)
-        self.detail = detail[:300]
-
-
-class Unreachable(LanguageModelError):
-    """No server there, or one that is still loading its model."""
-
-    code = "language_model_unreachable"
-    retryable = True
-
-
-class Overloaded(LanguageModelError):
-    """The server has more to do than it takes on."""
-
-    code = "language_model_overloaded"
-    retryable = True
-
-
-class TimedOut(LanguageModelError):
-    """No token in time."""
-
-    code = "language_model_timed_out"
-    retryable = True
-
-
-class EngineFailed(LanguageModelError):
-    """The server broke before the first token."""
-
-    code = "language_model_engine_failed"
-    retryable = True
-
-
-class Interrupted(LanguageModelError):
-    """The stream ended in the middle of an answer; what was yielded before it stands."""
-
-    code = "language_model_interrupted"
-    retryable = True
-
-
-class Garbled(LanguageModelError):
-    """The server sent what is not the protocol."""
-
-    code = "language_model_garbled"
-
-
-class Refused(LanguageModelError):
-    """The server will not take this request, now or later."""
-
-    code = "language_model_refused"
-
-
-class Unauthorised(Refused):
-    """The key is missing or wrong."""
-
-    code = "language_model_unauthorised"
-
-
-class UnknownModel(Refused):
-    """The server has no model of that name."""
-
-    code = "language_model_unknown_model"
-
-
-class ContextTooLong(Refused):
-    """The conversation does not fit the model's context."""
-
-    code = "context_too_long"
 
 
 @dataclass(slots=True, frozen=True)
@@ -120,6 +49,8 @@ class Finished:
     completion_tokens: int | None = None
 
 
+_TOOL_CHOICES = ("auto", "none", "required")
+
 Item: TypeAlias = Token | ToolCall | Finished
 
 
@@ -149,63 +80,48 @@ def request_body(
     }
     if response_format is not None:
         body["response_format"] = dict(response_format)
-    if tools:
-        body["tools"] = [dict(tool) for tool in tools]
-        if tool_choice is not None:
-            body["tool_choice"] = tool_choice
     if settings.engine == "llama.cpp":
         body["cache_prompt"] = True
     elif priority:
         body["priority"] = priority
-    if tools and tool_choice not in {None, "auto", "none", "required"}:
-        if settings.engine == "llama.cpp":  # knows no named choice: offer that one tool only
-            body["tools"] = [t for t in body["tools"] if t["function"]["name"] == tool_choice]
-            body["tool_choice"] = "required"
-        else:
+    if tools:
+        body["tools"] = [dict(tool) for tool in tools]
+        if call_is_written_as_text(settings.engine, tool_choice):
+            # The tools stay in the prompt, so that its cached beginning is the same either way.
+            body["tool_choice"] = "none"
+            body["response_format"] = _form_of_a_call(tools, tool_choice)
+        elif tool_choice in _TOOL_CHOICES:
+            body["tool_choice"] = tool_choice
+        elif tool_choice is not None:
             body["tool_choice"] = {"type": "function", "function": {"name": tool_choice}}
     return body
 
 
-def refusal(status: int, body: bytes | Mapping[str, Any]) -> LanguageModelError:
-    """The error that an HTTP status, or an error event inside a stream, stands for.
+def call_is_written_as_text(engine: Engine, tool_choice: str | None) -> bool:
+    """Whether a call the model must make comes as JSON text.
 
-    ``body`` is the answer's body, or the event's ``error`` object.
+    llama.cpp takes ``required`` but does not hold every model to it (Qwen2.5 wrote a call and
+    then prose around it), and knows no named choice; a grammar does hold the model to it.
     """
-    error = _error_object(body)
-    kind = str(error.get("type") or "")
-    detail = str(error.get("message") or "")
-    said = f"the language model server answered {status}" + (f" ({kind})" if kind else "")
-    too_long = kind == "exceed_context_size_error" or (
-        "context length" in detail or "maximum model length" in detail
-    )
-    if status in {400, 413, 422} and too_long:
-        return ContextTooLong("the conversation does not fit the model's context", detail)
-    if status in {401, 403}:
-        return Unauthorised(f"{said}: the key is missing or wrong", detail)
-    if status == 404:
-        return UnknownModel(f"{said}: no such model, or not an OpenAI server", detail)
-    if status in {408, 504}:
-        return TimedOut(said, detail)
-    if status == 502 or kind == "unavailable_error":  # llama.cpp: 503 while it loads
-        return Unreachable(f"{said}: not ready", detail)
-    if status in {429, 503}:
-        return Overloaded(said, detail)
-    if status >= 500:
-        return EngineFailed(said, detail)
-    if status >= 400:
-        return Refused(said, detail)
-    return Garbled(said, detail)
+    return engine == "llama.cpp" and tool_choice not in {None, "auto", "none"}
 
 
-def _error_object(body: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
-    if not isinstance(body, bytes):
-        return body
-    try:
-        parsed = json.loads(body)
-    except ValueError:
-        return {"message": body.decode("utf-8", "replace")}
-    error = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
-    return error if isinstance(error, dict) else {"message": str(error)}
+def _form_of_a_call(tools: Sequence[Mapping[str, Any]], tool_choice: str | None) -> dict[str, Any]:
+    functions = [tool["function"] for tool in tools]
+    calls = [
+        {
+            "type": "object",
+            "properties": {
+                "name": {"const": function["name"]},
+                "arguments": function.get("parameters") or {"type": "object"},
+            },
+            "required": ["name", "arguments"],
+            "additionalProperties": False,
+        }
+        for function in functions
+        if tool_choice in {"required", function["name"]}
+    ]
+    return {"type": "json_schema", "json_schema": {"name": "call", "schema": {"anyOf": calls}}}
 
 
 @dataclass(slots=True)
@@ -223,12 +139,15 @@ class AnswerReader:
     no engine sends more). Text that a reasoning model thinks but does not say is left out.
     """
 
+    text_is_call: bool = False
+    """Whether the text is the one call that was asked for (see call_is_written_as_text)."""
     progressed: bool = False
     """Whether the last line brought the answer further (text, thought or part of a call)."""
     started: bool = False
     """Whether the answer has begun, so that an error now is an interruption."""
     done: bool = False
     _reason: str | None = None
+    _text: str = ""
     _usage: Mapping[str, Any] = field(default_factory=dict)
     _calls: dict[int, _PartialCall] = field(default_factory=dict)
 
@@ -269,8 +188,14 @@ class AnswerReader:
         """
         if self._reason is None:
             raise Interrupted("the language model's stream ended in the middle of an answer")
+        if self.text_is_call:
+            call = _object(self._text)
+            name, arguments = call.get("name"), call.get("arguments")
+            if not isinstance(name, str) or not isinstance(arguments, dict):
+                raise Garbled("the language model wrote a tool call of another shape")
+            self._calls.setdefault(0, _PartialCall("", name, json.dumps(arguments)))
         items: list[ToolCall | Finished] = [
-            ToolCall(call.id or f"call-{index}", call.name, _arguments(call.arguments))
+            ToolCall(call.id or f"call-{index}", call.name, _object(call.arguments))
             for index, call in sorted(self._calls.items())
         ]
         details = self._usage.get("prompt_tokens_details") or {}
@@ -316,14 +241,17 @@ class AnswerReader:
         self._reason = choice.get("finish_reason") or self._reason
         self.progressed = bool(text or thought or calls or self._reason)
         self.started = self.started or bool(text or calls)
+        if self.text_is_call:
+            self._text += text
+            return []
         return [Token(text)] if text else []
 
 
-def _arguments(text: str) -> dict[str, Any]:
+def _object(text: str) -> dict[str, Any]:
     try:
         parsed = json.loads(text or "{}")
     except ValueError as error:
-        raise Garbled("the language model wrote tool arguments that are not JSON") from error
+        raise Garbled("the language model wrote a tool call that is not JSON") from error
     if not isinstance(parsed, dict):
         raise Garbled("the language model wrote tool arguments that are no object")
     return parsed

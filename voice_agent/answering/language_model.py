@@ -19,24 +19,27 @@ from aiohttp.http import HttpProcessingError
 
 from voice_agent.answering.chat_protocol import (
     AnswerReader,
+    Finished,
+    Item,
+    Message,
+    Token,
+    ToolCall,
+    call_is_written_as_text,
+    request_body,
+)
+from voice_agent.answering.language_model_errors import (
     ContextTooLong,
     EngineFailed,
-    Finished,
     Garbled,
     Interrupted,
-    Item,
     LanguageModelError,
-    Message,
     Overloaded,
     Refused,
     TimedOut,
-    Token,
-    ToolCall,
     Unauthorised,
     UnknownModel,
     Unreachable,
     refusal,
-    request_body,
 )
 from voice_agent.config import LanguageModelSettings, secret
 
@@ -106,7 +109,11 @@ class LanguageModel:
             tool_choice=tool_choice,
             response_format=response_format,
         )
-        async with aclosing(self._answer(body, self._settings.first_token_timeout_s)) as items:
+        reader = AnswerReader(
+            text_is_call=bool(tools) and call_is_written_as_text(self._settings.engine, tool_choice)
+        )
+        patience_s = self._settings.first_token_timeout_s
+        async with aclosing(self._answer(body, reader, patience_s)) as items:
             async for item in items:
                 yield item
 
@@ -117,7 +124,7 @@ class LanguageModel:
             LanguageModelError: as :meth:`stream`.
         """
         body = request_body(self._settings, messages, max_tokens=1)
-        async with aclosing(self._answer(body, WARM_TIMEOUT_S)) as items:
+        async with aclosing(self._answer(body, AnswerReader(), WARM_TIMEOUT_S)) as items:
             async for _ in items:
                 pass
 
@@ -160,10 +167,9 @@ class LanguageModel:
         return self._session
 
     async def _answer(
-        self, body: Mapping[str, Any], first_token_timeout_s: float
+        self, body: Mapping[str, Any], reader: AnswerReader, first_token_timeout_s: float
     ) -> AsyncGenerator[Item, None]:
         now = asyncio.get_running_loop().time
-        reader = AnswerReader()
         deadline = now() + first_token_timeout_s
         response = await self._request(body, deadline)
         try:

@@ -19,6 +19,20 @@ def tool(name: str) -> dict[str, Any]:
 TOOLS = [tool("find_order"), tool("hang_up")]
 NAMED = {"type": "function", "function": {"name": "hang_up"}}
 
+
+def form(*names: str) -> dict[str, Any]:
+    calls = [
+        {
+            "type": "object",
+            "properties": {"name": {"const": name}, "arguments": {"type": "object"}},
+            "required": ["name", "arguments"],
+            "additionalProperties": False,
+        }
+        for name in names
+    ]
+    return {"type": "json_schema", "json_schema": {"name": "call", "schema": {"anyOf": calls}}}
+
+
 CASES: list[tuple[str, Engine, dict[str, Any], dict[str, Any]]] = [
     ("llama.cpp keeps its prompt", "llama.cpp", {}, {"cache_prompt": True}),
     ("llama.cpp has no priorities", "llama.cpp", {"priority": -1}, {"cache_prompt": True}),
@@ -34,8 +48,14 @@ CASES: list[tuple[str, Engine, dict[str, Any], dict[str, Any]]] = [
      {"tools": TOOLS, "tool_choice": "required"}),
     ("one tool at vLLM", "vllm", {"tools": TOOLS, "tool_choice": "hang_up"},
      {"tools": TOOLS, "tool_choice": NAMED}),
+    ("some tool at llama.cpp", "llama.cpp", {"tools": TOOLS, "tool_choice": "required"},
+     {"tools": TOOLS, "tool_choice": "none", "cache_prompt": True,
+      "response_format": form("find_order", "hang_up")}),
     ("one tool at llama.cpp", "llama.cpp", {"tools": TOOLS, "tool_choice": "hang_up"},
-     {"tools": TOOLS[1:], "tool_choice": "required", "cache_prompt": True}),
+     {"tools": TOOLS, "tool_choice": "none", "cache_prompt": True,
+      "response_format": form("hang_up")}),
+    ("a tool if need be at llama.cpp", "llama.cpp", {"tools": TOOLS, "tool_choice": "auto"},
+     {"tools": TOOLS, "tool_choice": "auto", "cache_prompt": True}),
 ]  # fmt: skip
 
 

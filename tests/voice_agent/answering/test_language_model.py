@@ -131,6 +131,23 @@ async def test_tool_calls_are_assembled_and_come_before_the_end() -> None:
     ]
 
 
+TOOLS = [{"type": "function", "function": {"name": "find_order"}}]
+
+
+async def test_a_call_that_llama_cpp_had_to_write_as_text_is_a_call_all_the_same() -> None:
+    parts = [delta('{"name": "find_order", '), delta('"arguments": {"code": "F"}}', "stop"), DONE]
+    async with serving(sends(*parts)) as server:
+        items = await ask(client(server.url), tools=TOOLS, tool_choice="required")
+    assert items == [ToolCall("call-0", "find_order", {"code": "F"}), Finished("tool_calls")]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": 7, "arguments": {}}', '{"name": "f"}'])
+async def test_text_that_should_be_a_call_and_is_not_is_garbled(text: str) -> None:
+    async with serving(sends(delta(text, "length"), DONE)) as server:
+        with pytest.raises(Garbled):
+            await ask(client(server.url), tools=TOOLS, tool_choice="find_order")
+
+
 async def test_an_answer_whose_last_words_are_missing_is_still_whole() -> None:
     async with serving(sends(delta("Nine.", "stop"), then=dies)) as server:
         assert await ask(client(server.url)) == [Token("Nine."), Finished("stop")]
