@@ -1,0 +1,154 @@
+"""What to make of a recogniser's output: how much to read, when to try again, what it invented.
+
+The numbers were chosen with ``evals/transcription.py``; ARCHITECTURE.md has the
+table. Pure.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+SAMPLE_RATE_HZ = 16_000
+MAX_WINDOW_S = 30.0
+REPETITION_PENALTY = 1.05
+NO_REPEAT_TOKENS = 4
+"""Kills loops; callers do say "zero zero zero", so it must not be smaller."""
+
+_ROOM_S = 1.0
+_FLOOR_S = 5.0
+"""Below this, short words loop or turn into others; above it they cost more and gain little."""
+_RETRY_FLOOR_S = 10.0
+_RETRY_ROOM_S = 5.0
+_SILENCE_RMS = 12.0
+"""Of 32,768: −69 dBFS, below the noise of any telephone line that carries a voice."""
+_LEAST_S = 0.08
+_TOKENS_PER_S = 8
+_TOKENS_AT_LEAST = 12
+_COMPRESSION_LOOPING = 2.4
+_LOOP_WORDS = 4
+_IMPROBABLE = -1.1
+_NO_SPEECH = 0.6
+_NO_SPEECH_IMPROBABLE = -1.2
+_NO_SPEECH_INVENTED = 0.5
+_GUESSED = -1.9
+_NO_SPEECH_GUESSED = 0.25
+_CUT_SEARCH_S = 5.0
+
+_INVENTIONS = frozenset(
+    {
+        "", "you", "thank you", "thanks", "thanks for watching", "thank you for watching",
+        "thank you very much", "thank you so much", "please subscribe", "bye", "bye bye",
+        "so", "i", "i'm", "oh", "the", "okay", "silence", "music", "applause", "blankaudio",
+        "subtitles by the amaraorg community",
+    }
+)  # fmt: skip
+"""Texts Whisper writes over silence and noise. Callers say some of them too, so they are dropped
+only when the model itself doubts that anyone spoke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """One pass of the recogniser over one window."""
+
+    text: str
+    no_speech_probability: float
+    average_log_probability: float
+
+
+def is_silence(samples: npt.NDArray[np.int16]) -> bool:
+    """Too short or too quiet to hold a word; not worth a model's time."""
+    if len(samples) < _LEAST_S * SAMPLE_RATE_HZ:
+        return True
+    return float(np.sqrt(np.mean(samples.astype(np.float64) ** 2))) < _SILENCE_RMS
+
+
+def windows_s(duration_s: float) -> tuple[float, ...]:
+    """Window lengths to try in turn, in seconds: short, and one with more room."""
+    first = min(MAX_WINDOW_S, max(_FLOOR_S, duration_s + _ROOM_S))
+    second = min(MAX_WINDOW_S, max(_RETRY_FLOOR_S, duration_s + _RETRY_ROOM_S))
+    return (first, second) if second > first else (first,)
+
+
+def most_tokens(duration_s: float) -> int:
+    """More tokens than anyone can say in that time; a loop ends here."""
+    return _TOKENS_AT_LEAST + int(duration_s * _TOKENS_PER_S)
+
+
+def is_looping(text: str) -> bool:
+    """The same few words again and again, as no caller speaks."""
+    data = text.encode()
+    if len(data) > 40 and len(data) / len(zlib.compress(data)) > _COMPRESSION_LOOPING:
+        return True
+    words = _bare(text).split()
+    run = 1
+    for previous, word in itertools.pairwise(words):
+        run = run + 1 if word == previous else 1
+        if run >= _LOOP_WORDS and not word.isdigit():
+            return True
+    return False
+
+
+def needs_retry(decoding: Decoding) -> bool:
+    """Worth a second pass with more room: it loops, or the model hardly believes it."""
+    return is_looping(decoding.text) or decoding.average_log_probability < _IMPROBABLE
+
+
+def better(first: Decoding, second: Decoding) -> Decoding:
+    """Of two passes over the same speech, the one to believe."""
+    looping = is_looping(first.text), is_looping(second.text)
+    if looping[0] != looping[1]:
+        return second if looping[0] else first
+    if looping[0]:
+        shorter = len(first.text) <= len(second.text)
+        return first if shorter else second
+    likelier = second.average_log_probability >= first.average_log_probability
+    return second if likelier else first
+
+
+def without_inventions(decoding: Decoding) -> Decoding:
+    """The decoding with its text emptied when nobody spoke."""
+    doubt = decoding.no_speech_probability
+    nobody = (
+        (doubt > _NO_SPEECH and decoding.average_log_probability < _NO_SPEECH_IMPROBABLE)
+        or (doubt > _NO_SPEECH_GUESSED and decoding.average_log_probability < _GUESSED)
+        or (doubt > _NO_SPEECH_INVENTED and _bare(decoding.text) in _INVENTIONS)
+        or not re.search(r"\w", decoding.text)
+    )
+    if not nobody:
+        return decoding
+    return Decoding("", doubt, decoding.average_log_probability)
+
+
+def cut(samples: npt.NDArray[np.int16]) -> Iterator[npt.NDArray[np.int16]]:
+    """Pieces of at most 30 s, cut where it is quietest."""
+    most = int(MAX_WINDOW_S * SAMPLE_RATE_HZ)
+    step = SAMPLE_RATE_HZ // 10
+    while len(samples) > most:
+        begin = most - int(_CUT_SEARCH_S * SAMPLE_RATE_HZ)
+        search = samples[begin:most].astype(np.float64).reshape(-1, step)
+        at = begin + int(np.argmin(np.mean(search**2, axis=1))) * step + step // 2
+        yield samples[:at]
+        samples = samples[at:]
+    yield samples
+
+
+def join(decodings: Sequence[Decoding]) -> Decoding:
+    """Consecutive windows as one; nothing heard at all is certain silence."""
+    if not decodings:
+        return Decoding("", 1.0, 0.0)
+    return Decoding(
+        " ".join(part.text for part in decodings if part.text),
+        min(part.no_speech_probability for part in decodings),
+        sum(part.average_log_probability for part in decodings) / len(decodings),
+    )
+
+
+def _bare(text: str) -> str:
+    return " ".join(re.sub(r"[^\w' ]", "", text.lower()).split())
