@@ -50,3 +50,10 @@ class IndexUnreachable(KnowledgeError):
 
     code = "index_unreachable"
     retryable = True
+
+
+class BuildRunning(KnowledgeError):
+    """Two builds of one index at the same time."""
+
+    code = "build_running"
+    retryable = True

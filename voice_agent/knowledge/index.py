@@ -1,0 +1,242 @@
+"""Finding passages during a call: off the event loop, within a deadline, always the newest index.
+
+One thread embeds and searches, in turn, for every call of the process; both take a few
+milliseconds, and Qdrant's local mode is not made for more than one thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from voice_agent import models
+from voice_agent.config import KnowledgeSettings
+from voice_agent.knowledge.embedder import Embedder, Vectors
+from voice_agent.knowledge.errors import EmbedderUnusable, IndexUnusable, KnowledgeError
+from voice_agent.knowledge.passages import Passage
+from voice_agent.knowledge.store import PassageStore
+from voice_agent.knowledge.versions import VersionStore
+
+__all__ = ["Knowledge", "Passage", "Retrieval"]
+
+log = structlog.get_logger(__name__)
+
+MAX_QUERY_CHARACTERS = 1000
+MAX_WAITING = 16  # searches; one more is answered late at once instead of making all late
+
+
+class TextEmbedder(Protocol):
+    """Texts to vectors of length one (see ``knowledge.embedder.Embedder``)."""
+
+    identity: str
+
+    def embed(self, texts: list[str]) -> Vectors:
+        """float32 array (number of texts, 384)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What a search found, best first, and all that is needed to repeat it.
+
+    `late` means that the deadline passed and the passages are missing; `query` is the text as it
+    was embedded.
+    """
+
+    passages: tuple[Passage, ...]
+    query: str
+    took_ms: float
+    version: str
+    late: bool = False
+
+    def with_passages(self, passages: tuple[Passage, ...]) -> Retrieval:
+        """The same search with other passages in their place."""
+        return replace(self, passages=passages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A version and where it is searched."""
+
+    version: str
+    store: PassageStore
+
+
+class Knowledge:
+    """The company's documents, searchable. Made by `open`; shared by all calls of a process."""
+
+    def __init__(
+        self, settings: KnowledgeSettings, embedder: TextEmbedder, server: PassageStore | None
+    ) -> None:
+        self._settings = settings
+        self._embedder = embedder
+        self._server = server
+        self._versions = VersionStore(settings.index)
+        self._served = self._load(self._current_version())
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="knowledge")
+        self._waiting = 0
+        self._reloading = threading.Lock()
+        self._refused_version = ""
+
+    @classmethod
+    def open(cls, settings: KnowledgeSettings, models_folder: Path) -> Knowledge:
+        """Load the embedding model and the current index (blocking, under a second).
+
+        Raises:
+            EmbedderUnusable, IndexMissing, IndexUnusable, IndexUnreachable: one line that says
+                what to do.
+        """
+        embedder = load_embedder(settings, models_folder)
+        server = PassageStore.at_server(settings.server_url) if settings.server_url else None
+        knowledge = cls(settings, embedder, server)
+        knowledge._find("warm up")
+        return knowledge
+
+    @property
+    def version(self) -> str:
+        """The index version that answers now."""
+        return self._served.version
+
+    async def search(self, query: str, limit: int | None = None) -> Retrieval:
+        """Find the passages for a query; any text is a valid query.
+
+        Args:
+            query: what to look for (see `knowledge.query.make_query`).
+            limit: most passages to return; the configured number when absent.
+
+        Returns:
+            Passages at least as near as the configured minimum, best first. When the deadline
+            passes: none, and `late`.
+
+        Raises:
+            KnowledgeError: the index cannot be searched (server gone, model broken).
+        """
+        started = time.perf_counter()
+        cleaned = clean_query(query)
+        served = self._served
+        if not any(character.isalnum() for character in cleaned):
+            return Retrieval((), cleaned, 0.0, served.version)
+        if self._waiting >= MAX_WAITING:
+            log.warning("retrieval_refused", waiting=self._waiting)
+            return Retrieval((), cleaned, 0.0, served.version, late=True)
+        self._waiting += 1
+        work = self._executor.submit(self._find, cleaned, limit)
+        finding: asyncio.Future[tuple[tuple[Passage, ...], str]] = asyncio.wrap_future(work)
+        finding.add_done_callback(self._one_less)
+        try:
+            async with asyncio.timeout(self._settings.deadline_ms / 1000):
+                passages, version = await asyncio.shield(finding)
+        except TimeoutError:
+            log.warning("retrieval_late", version=served.version, waiting=self._waiting)
+            return Retrieval((), cleaned, _ms_since(started), served.version, late=True)
+        finally:
+            work.cancel()  # nobody waits for it any more; has no effect once it has begun
+        return Retrieval(passages, cleaned, _ms_since(started), version)
+
+    def _one_less(self, finding: asyncio.Future[tuple[tuple[Passage, ...], str]]) -> None:
+        self._waiting -= 1
+        if not finding.cancelled():
+            finding.exception()  # taken here, because nobody waits for a late one any more
+
+    def _find(self, query: str, limit: int | None = None) -> tuple[tuple[Passage, ...], str]:
+        served = self._served
+        try:
+            vector = self._embedder.embed([query])[0]
+        except Exception as error:  # the engine raises bare exceptions
+            raise EmbedderUnusable(f"the query could not be embedded: {error}") from error
+        most = limit or self._settings.passages
+        found = served.store.search(served.version, query, vector, most)
+        near = tuple(p for p in found if p.score >= self._settings.minimum_score)
+        return near, served.version
+
+    async def reload_if_changed(self) -> bool:
+        """Serve a newly promoted version from the next search on; cheap when nothing changed.
+
+        Never raises: a version that cannot be loaded is logged once and the old one goes on
+        answering.
+
+        Returns:
+            Whether another version is served now.
+        """
+        return await asyncio.to_thread(self._reload)
+
+    def _reload(self) -> bool:
+        if not self._reloading.acquire(blocking=False):
+            return False
+        try:
+            version = self._current_version()
+            if version in (self._served.version, self._refused_version):
+                return False
+            loaded, old = self._load(version), self._served
+            self._served = loaded
+            if self._server is None:
+                self._executor.submit(old.store.close)  # behind the searches that still use it
+            log.info("knowledge_reloaded", version=version, previous=old.version)
+            return True
+        except KnowledgeError as error:
+            if not error.retryable:
+                self._refused_version = self._peek_version()
+            log.error("knowledge_not_reloaded", code=error.code, reason=str(error))
+            return False
+        finally:
+            self._reloading.release()
+
+    def _peek_version(self) -> str:
+        try:
+            return self._current_version()
+        except KnowledgeError:
+            return ""
+
+    def _current_version(self) -> str:
+        return self._versions.current() if self._server is None else self._server.current()
+
+    def _load(self, name: str) -> _Served:
+        if self._server is not None:
+            self._check_embedder(name, self._server.embedder_of(name))
+            return _Served(name, self._server)
+        version = self._versions.read(name)
+        self._check_embedder(name, version.embedder)
+        store = PassageStore.embedded()
+        store.fill(version)
+        return _Served(name, store)
+
+    def _check_embedder(self, version: str, made_with: str) -> None:
+        if made_with != self._embedder.identity:
+            raise IndexUnusable(
+                f"knowledge version {version} was made with another embedding model; "
+                "run `voice-agent knowledge build`"
+            )
+
+    def close(self) -> None:
+        """Stop the thread and free the index."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._served.store.close()
+
+
+def _ms_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 2)
+
+
+def clean_query(query: str) -> str:
+    """A query without control characters and with single spaces; the latest 1,000 characters."""
+    printable = "".join(character if character.isprintable() else " " for character in query)
+    return " ".join(printable.split())[-MAX_QUERY_CHARACTERS:]
+
+
+def load_embedder(settings: KnowledgeSettings, models_folder: Path) -> Embedder:
+    """The configured embedding model.
+
+    Raises:
+        EmbedderUnusable: it is not there or does not load.
+    """
+    try:
+        folder = models.locate(models_folder, settings.embedder)
+    except models.ModelsError as error:
+        raise EmbedderUnusable(str(error)) from error
+    return Embedder.load(folder)

@@ -1,0 +1,74 @@
+"""Words and codes of a text as a sparse vector, for what embeddings blur: names, codes, numbers.
+
+Weights follow BM25 (Robertson and Zaragoza, 2009): the term-frequency part is computed here,
+the inverse document frequency by Qdrant (`Modifier.IDF`), so an index can grow without
+re-weighting what is in it. Words are reduced by the S-stemmer (Harman, 1991).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+
+_K1 = 1.2
+_B = 0.75
+_AVERAGE_TERMS = 30.0  # of our passages; a constant keeps a passage's weights its own
+_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
+_LETTER_THEN_NUMBER = re.compile(r"\b([a-z]) (\d+)\b")
+_NUMBER_COMMA = re.compile(r"(?<=\d),(?=\d{3})")
+_CONTRACTION = re.compile(r"'(?:s|m|re|ve|ll|d|t)$")
+
+STOP_WORDS = frozenset(
+    _WORD.findall(
+        "a an and any are as at be been but by can could did do does for from get go had has "
+        "have hello hi how i if in is it its just let like me my no not of oh okay on or our "
+        "please s should so some tell than thank thanks that the their them then there these "
+        "they this those to uh um up us was we well were what when where which who why will "
+        "with would yes you your i'm don't it's i'd i've isn't doesn't can't"
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TermWeights:
+    """A sparse vector: term numbers in ascending order, and their weights."""
+
+    indices: list[int]
+    values: list[float]
+
+
+def terms_of(text: str) -> list[str]:
+    """Stemmed words and codes of a text, in order, without stop words."""
+    plain = _NUMBER_COMMA.sub("", text.lower().replace("’", "'"))
+    plain = _LETTER_THEN_NUMBER.sub(r"\1\2", plain)
+    return [
+        _stem(_CONTRACTION.sub("", word)) for word in _WORD.findall(plain) if word not in STOP_WORDS
+    ]
+
+
+def _stem(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    if word.endswith("s") and len(word) > 3 and not word.endswith(("ss", "us")):
+        return word[:-1]
+    return word
+
+
+def weigh_passage(text: str) -> TermWeights:
+    """Saturated, length-normalised term frequencies of a passage."""
+    counts = Counter(terms_of(text))
+    length = sum(counts.values())
+    norm = _K1 * (1 - _B + _B * length / _AVERAGE_TERMS)
+    return _sorted({t: n * (_K1 + 1) / (n + norm) for t, n in counts.items()})
+
+
+def weigh_query(text: str) -> TermWeights:
+    """Each different term of a query once."""
+    return _sorted(dict.fromkeys(terms_of(text), 1.0))
+
+
+def _sorted(weights: dict[str, float]) -> TermWeights:
+    numbered = {zlib.crc32(term.encode()): weight for term, weight in weights.items()}
+    return TermWeights(sorted(numbered), [numbered[index] for index in sorted(numbered)])
