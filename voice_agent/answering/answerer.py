@@ -1,0 +1,182 @@
+"""The stage that writes answers: from a question with passages to clauses, as they are made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Protocol
+
+import structlog
+from pipecat.frames.frames import Frame, StartFrame
+from pipecat.processors.frame_processor import FrameDirection
+
+from voice_agent.answering import phrases
+from voice_agent.answering.chat_protocol import (
+    Finished,
+    Item,
+    LanguageModelError,
+    Message,
+    Token,
+)
+from voice_agent.answering.conversation import Conversation
+from voice_agent.answering.prompt import DECLINE_WORDS, AnswerPrompt
+from voice_agent.answering.sources import sources_of
+from voice_agent.frames import ClauseWritten, PassagesForeseen, ReplyGrounded, ReplyWritten
+from voice_agent.knowledge.index import Passage
+from voice_agent.records import metrics
+from voice_agent.reply import Clause, Reply, Road
+from voice_agent.reply_stage import ReplyStage
+from voice_agent.speech.clauses import ClauseSplitter
+
+log = structlog.get_logger(__name__)
+
+WAIT_FOR_WARMING_S = 1.5
+"""A prompt that is being read is waited for: a second request would read it all again."""
+
+
+class Model(Protocol):
+    """A language model (see ``answering.language_model``)."""
+
+    def stream(
+        self, messages: Sequence[Message], *, max_tokens: int | None = None, priority: int = 0
+    ) -> AsyncGenerator[Item, None]:
+        """Tokens of the answer."""
+
+    async def warm(self, messages: Sequence[Message]) -> None:
+        """Let the server read a prompt beforehand."""
+
+
+class EmptyAnswer(Exception):
+    """The model wrote nothing that can be spoken."""
+
+    code = "answer_empty"
+    retryable = True
+
+
+class Answerer(ReplyStage):
+    """Writes answers with the language model, and lets it read beforehand."""
+
+    def __init__(
+        self, model: Model, model_name: str, prompt: AnswerPrompt, conversation: Conversation
+    ) -> None:
+        super().__init__()
+        self._model = model
+        self._model_name = model_name
+        self._prompt = prompt
+        self._conversation = conversation
+        self._warming: asyncio.Task[None] | None = None
+        self._warming_passages: tuple[Passage, ...] = ()
+
+    async def handle(self, frame: Frame, direction: FrameDirection) -> bool:
+        """Take grounded questions and what can be read beforehand."""
+        match frame:
+            case StartFrame():
+                self._warm("", (), ())
+                return False
+            case PassagesForeseen():
+                self._warm(frame.text, frame.passages, frame.history)
+                return True
+            case ReplyGrounded(reply=reply):
+                self.work_on(reply, self._answer(reply, frame.history))
+                return True
+            case _:
+                return False
+
+    async def cleanup(self) -> None:
+        """Stop reading; the call is over."""
+        self._stop_warming()
+        await super().cleanup()
+
+    def _messages(
+        self, question: str, passages: Sequence[Passage], history: Sequence[tuple[str, str]]
+    ) -> list[Message]:
+        return self._prompt.messages(question, passages, history, self._conversation.summary)
+
+    def _warm(
+        self,
+        question: str,
+        passages: tuple[Passage, ...],
+        history: tuple[tuple[str, str], ...],
+    ) -> None:
+        self._stop_warming()
+        self._warming_passages = passages
+        messages = self._messages(question, passages, history)
+        self._warming = asyncio.create_task(self._read(messages))
+
+    async def _read(self, messages: Sequence[Message]) -> None:
+        try:
+            await self._model.warm(messages)
+        except LanguageModelError as error:  # the answer itself reports a fault
+            log.info("warming_failed", code=error.code)
+
+    def _stop_warming(self) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
+            self._warming = None
+
+    async def _wait_for_warming(self, passages: Sequence[Passage]) -> None:
+        if self._warming is None or self._warming.done():
+            return
+        if tuple(passages) != self._warming_passages:
+            self._stop_warming()
+            return
+        await asyncio.wait({self._warming}, timeout=WAIT_FOR_WARMING_S)
+
+    async def _answer(self, reply: Reply, history: tuple[tuple[str, str], ...]) -> None:
+        passages = reply.retrieval.passages if reply.retrieval else ()
+        if not passages:
+            await self._decline(reply)
+            return
+        await self._wait_for_warming(passages)
+        reply.model, reply.prompt_id = self._model_name, self._prompt.prompt_id
+        splitter = ClauseSplitter()
+        messages = self._messages(reply.question, passages, history)
+        async with aclosing(self._model.stream(messages)) as items:
+            async for item in items:
+                if reply.failure:
+                    return
+                match item:
+                    case Token(text=text):
+                        reply.mark("first_token")
+                        for clause in splitter.feed(text):
+                            if not await self._write(reply, clause, passages):
+                                return
+                    case Finished():
+                        reply.prompt_tokens = item.prompt_tokens or 0
+                        reply.cached_tokens = item.cached_tokens or 0
+                        reply.completion_tokens = item.completion_tokens or 0
+                        metrics.count_tokens(item)
+                    case _:
+                        log.warning("tool_call_ignored", turn_id=reply.turn_id)
+        for clause in splitter.finish():
+            if not await self._write(reply, clause, passages):
+                return
+        if not reply.clauses:
+            raise EmptyAnswer("the model wrote nothing")
+        await self._finish(reply)
+        self._warm("", (), (*history, (reply.question, reply.text)))
+
+    async def _write(self, reply: Reply, text: str, passages: Sequence[Passage]) -> bool:
+        """Send one clause on; false when the model declines and the answer ends here."""
+        if DECLINE_WORDS.lower() in text.lower().replace("’", "'"):
+            await self._decline(reply)
+            return False
+        clause = Clause(text, sources_of(text, passages))
+        reply.clauses.append(clause)
+        reply.mark("first_clause")
+        await self.push_frame(ClauseWritten(reply, clause))
+        return True
+
+    async def _decline(self, reply: Reply) -> None:
+        reply.road = Road.DECLINE
+        clause = Clause(phrases.DECLINED)
+        reply.clauses.append(clause)
+        reply.mark("first_token")
+        reply.mark("first_clause")
+        await self.push_frame(ClauseWritten(reply, clause))
+        await self._finish(reply)
+
+    async def _finish(self, reply: Reply) -> None:
+        reply.written = True
+        await self.push_frame(ReplyWritten(reply))

@@ -1,0 +1,103 @@
+"""The stage that decides what is done with a request, and what is said when a stage fails."""
+
+from __future__ import annotations
+
+from pipecat.frames.frames import Frame
+from pipecat.processors.frame_processor import FrameDirection
+
+from voice_agent.answering import phrases
+from voice_agent.answering.conversation import Conversation
+from voice_agent.answering.roads import choose_road
+from voice_agent.config import Settings
+from voice_agent.frames import ClauseWritten, ReplyAsked, ReplyFailed, ReplyWritten
+from voice_agent.records import metrics
+from voice_agent.reply import AfterReply, Clause, Reply, Road
+from voice_agent.reply_stage import ReplyStage
+
+FAILURES_BEFORE_PERSON = 2
+
+
+class Router(ReplyStage):
+    """Sends questions on to be answered; says everything else itself."""
+
+    def __init__(self, settings: Settings, conversation: Conversation) -> None:
+        super().__init__()
+        self._language = settings.speech.transcriber.language
+        self._person_available = settings.handoff.enabled
+        self._conversation = conversation
+        self._failures = 0
+
+    async def handle(self, frame: Frame, direction: FrameDirection) -> bool:
+        """Take questions that need no passages, and failures."""
+        match frame:
+            case ReplyFailed(reply=reply) if direction is FrameDirection.UPSTREAM:
+                await self._excuse(reply)
+                return True
+            case ReplyAsked(reply=reply) if reply.fixed_text:
+                await self._say(reply, reply.fixed_text)
+                return True
+            case ReplyAsked(reply=reply):
+                return await self._choose(reply)
+            case _:
+                return False
+
+    async def _choose(self, reply: Reply) -> bool:
+        if reply.language != self._language:
+            reply.road = Road.LANGUAGE
+            await self._say(reply, phrases.OTHER_LANGUAGE)
+            return True
+        reply.road = choose_road(reply.question, self._conversation.last_heard)
+        match reply.road:
+            case Road.PERSON:
+                await self._hand_over(reply, phrases.TRANSFERRING)
+            case Road.GOODBYE:
+                reply.after = AfterReply.HANG_UP
+                await self._say(reply, phrases.GOODBYE)
+            case Road.REPEAT:
+                last = self._conversation.last_heard
+                await self._say(reply, last or phrases.NOTHING_TO_REPEAT)
+            case Road.UNCLEAR:
+                await self._say(reply, phrases.NOT_UNDERSTOOD)
+            case Road.HELLO:
+                await self._say(reply, phrases.HELLO)
+            case Road.THANKS:
+                await self._say(reply, phrases.WELCOME)
+            case _:
+                return False
+        return True
+
+    async def _hand_over(self, reply: Reply, words: str) -> None:
+        if not self._person_available:
+            await self._say(reply, phrases.TRANSFER_FAILED)
+            return
+        reply.after = AfterReply.TRANSFER
+        await self._say(reply, words)
+
+    async def _excuse(self, reply: Reply) -> None:
+        """Say that something went wrong, whatever of the reply has been said already."""
+        metrics.errors.labels(code=reply.failure).inc()
+        if reply.written or reply.road is Road.FAILED:
+            # Even the excuse cannot be spoken: let the person, or the gateway's own voice, do it.
+            reply.after = AfterReply.TRANSFER if self._person_available else AfterReply.HANG_UP
+            reply.written = True
+            await self.push_frame(ReplyWritten(reply))
+            return
+        reply.road = Road.FAILED
+        self._failures += 1
+        if self._failures < FAILURES_BEFORE_PERSON:
+            await self._say(reply, phrases.TROUBLE)
+        elif self._person_available:
+            await self._hand_over(reply, phrases.TROUBLE_TRANSFER)
+        else:
+            reply.after = AfterReply.HANG_UP
+            await self._say(reply, phrases.TROUBLE_GOODBYE)
+
+    async def _say(self, reply: Reply, text: str) -> None:
+        clause = Clause(text)
+        reply.clauses.append(clause)
+        reply.mark("retrieved")
+        reply.mark("first_token")
+        reply.mark("first_clause")
+        await self.push_frame(ClauseWritten(reply, clause))
+        reply.written = True
+        await self.push_frame(ReplyWritten(reply))

@@ -1,0 +1,128 @@
+"""A reply on its way: from the caller's words to what the caller heard of the answer."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from voice_agent.knowledge.index import Retrieval
+
+
+class Road(StrEnum):
+    """What is done with a request."""
+
+    ANSWER = "answer"
+    PERSON = "person"
+    GOODBYE = "goodbye"
+    REPEAT = "repeat"
+    HELLO = "hello"
+    THANKS = "thanks"
+    DECLINE = "decline"
+    LANGUAGE = "language"
+    UNCLEAR = "unclear"
+    PHRASE = "phrase"
+    FAILED = "failed"
+
+
+class AfterReply(StrEnum):
+    """What happens once a reply has been heard."""
+
+    LISTEN = "listen"
+    TRANSFER = "transfer"
+    HANG_UP = "hang_up"
+
+
+@dataclass(slots=True)
+class Clause:
+    """A piece of a reply, synthesised and played as one. ``text`` is how it is written."""
+
+    text: str
+    passage_ids: tuple[str, ...] = ()
+    audio: bytes = b""
+    complete: bool = False
+    """All of its audio is there."""
+
+    @property
+    def duration_ms(self) -> int:
+        """Length of the audio so far."""
+        return len(self.audio) // 32
+
+
+EndReason = Literal["", "completed", "interrupted", "dropped", "failed", "hung_up", "transferred"]
+
+
+@dataclass(slots=True)
+class Reply:
+    """One reply, speculative until ``committed``. Carried by reference through the stages.
+
+    ``marks`` holds wall-clock times (``time.perf_counter`` seconds) of what happened when; the
+    stages write them and ``stages_ms`` reads them.
+    """
+
+    reply_id: int
+    turn_id: str
+    question: str
+    language: str = "en"
+    road: Road = Road.ANSWER
+    after: AfterReply = AfterReply.LISTEN
+    fixed_text: str = ""
+    """A known sentence to say instead of a generated answer."""
+    speech_end: float = 0.0
+    """Wall-clock time at which the caller's last voiced sample arrived."""
+    silence_ms: int = 0
+    transcribe_ms: float = 0.0
+    retrieval: Retrieval | None = None
+    prepared_passages: bool | None = None
+    """Whether the passages prepared while the caller spoke were the ones used."""
+    clauses: list[Clause] = field(default_factory=list)
+    model: str = ""
+    prompt_id: str = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    committed: bool = False
+    dropped: bool = False
+    written: bool = False
+    """No further clauses will come."""
+    failure: str = ""
+    end_reason: EndReason = ""
+    heard: str = ""
+    """What the caller heard of it, word by word."""
+    marks: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The reply as written so far."""
+        return " ".join(clause.text for clause in self.clauses)
+
+    @property
+    def live(self) -> bool:
+        """Whether work on it still makes sense."""
+        return not self.dropped and not self.end_reason
+
+    def mark(self, name: str) -> None:
+        """Note that ``name`` happened now, the first time it does."""
+        self.marks.setdefault(name, time.perf_counter())
+
+    def stages_ms(self) -> dict[str, float]:
+        """How long each stage took, in ms, and ``total`` from speech end to first audio sent.
+
+        Stages overlap (work starts before the turn is over), so they need not add up to ``total``.
+        """
+        spans = {
+            "retrieve": ("asked", "retrieved"),
+            "first_token": ("retrieved", "first_token"),
+            "first_sentence": ("first_token", "first_clause"),
+            "first_audio": ("first_clause", "first_audio"),
+            "gate": ("first_audio", "sent"),
+        }
+        stages = {"end_of_turn": float(self.silence_ms), "transcribe": self.transcribe_ms}
+        for stage, (begin, end) in spans.items():
+            if begin in self.marks and end in self.marks:
+                stages[stage] = (self.marks[end] - self.marks[begin]) * 1000
+        if self.speech_end and "sent" in self.marks:
+            stages["total"] = (self.marks["sent"] - self.speech_end) * 1000
+        return {stage: round(ms, 1) for stage, ms in stages.items()}

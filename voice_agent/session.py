@@ -1,0 +1,250 @@
+"""One call: build its pipeline, run it, decide what follows each reply, tear it down."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from contextlib import aclosing
+from typing import Any
+
+import structlog
+from aiohttp import WSMsgType, web
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.workers.runner import WorkerRunner
+
+from telephony import media_stream
+from telephony.media_stream import MediaStreamError, Message
+from voice_agent.answering import phrases
+from voice_agent.answering.chat_protocol import LanguageModelError, Token
+from voice_agent.answering.conversation import Conversation
+from voice_agent.answering.prompt import summary_messages
+from voice_agent.config import Settings
+from voice_agent.engines import Engines
+from voice_agent.frames import ReplyOver
+from voice_agent.handoff.brief import brief
+from voice_agent.pipeline import build_pipeline
+from voice_agent.records import metrics
+from voice_agent.records.turns import call_record, turn_record
+from voice_agent.reply import AfterReply, Reply, Road
+from voice_agent.speech.spoken_text import as_spoken
+from voice_agent.speech.synthesiser import SynthesiserError
+
+log = structlog.get_logger(__name__)
+
+START_TIMEOUT_S = 5.0
+CONTRACT_BREACHES_ALLOWED = 5
+SEND_TIMEOUT_S = 5.0
+"""A gateway that takes nothing for so long is gone."""
+
+
+class CallSession:
+    """Serves one media stream from ``start`` to ``stop``."""
+
+    def __init__(self, settings: Settings, engines: Engines, socket: web.WebSocketResponse) -> None:
+        self._settings = settings
+        self._engines = engines
+        self._socket = socket
+        self._conversation = Conversation(settings.answering.history_turns)
+        self._call = build_pipeline(
+            settings, engines, self._conversation, self._send_audio, self._send_message
+        )
+        self._turns = 0
+        self._began_at = time.time()
+        self._transfer_reason = "asked"
+        self._transferring = False
+        self._end_reason = "hung_up"
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serve the call; returns when it is over. Raises nothing but cancellation."""
+        start = await self._receive_start()
+        if start is None:
+            await self._socket.close(code=1002, message=b"a stream begins with start")
+            return
+        structlog.contextvars.bind_contextvars(call_id=start.call_id)
+        self._start = start
+        log.info("call_began", line=start.line, resumed=start.resumed, pii={"caller": start.caller})
+        metrics.live_calls.inc()
+        worker = self._build_worker()
+        runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
+        await runner.add_workers(worker)
+        running = asyncio.create_task(runner.run())
+        try:
+            await self._receive()
+        finally:
+            await runner.cancel()
+            await asyncio.wait({running}, timeout=10)
+            for task in self._tasks:
+                task.cancel()
+            metrics.live_calls.dec()
+            await self._record_call()
+            log.info("call_ended", reason=self._end_reason, turns=self._turns)
+            structlog.contextvars.clear_contextvars()
+
+    def _build_worker(self) -> PipelineWorker:
+        worker = PipelineWorker(
+            self._call.pipeline,
+            params=PipelineParams(
+                audio_in_sample_rate=media_stream.SAMPLE_RATE_HZ,
+                audio_out_sample_rate=media_stream.SAMPLE_RATE_HZ,
+            ),
+            enable_rtvi=False,
+            enable_turn_tracking=False,
+            idle_timeout_secs=None,  # the turn engine looks after silent callers
+        )
+        worker.set_reached_upstream_filter((ReplyOver,))
+
+        @worker.event_handler("on_pipeline_started")  # type: ignore[untyped-decorator]
+        async def on_started(_worker: PipelineWorker, _frame: object) -> None:
+            greeting = self._settings.answering.greeting
+            await self._call.turn_taker.say(phrases.BACK_AGAIN if self._start.resumed else greeting)
+
+        @worker.event_handler("on_frame_reached_upstream")  # type: ignore[untyped-decorator]
+        async def on_over(_worker: PipelineWorker, frame: ReplyOver) -> None:
+            await self._follow_up(frame.reply)
+
+        return worker
+
+    async def _receive_start(self) -> media_stream.Start | None:
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                message = await self._socket.receive()
+            if message.type is not WSMsgType.TEXT:
+                return None
+            start = media_stream.parse(message.data)
+        except (TimeoutError, MediaStreamError):
+            return None
+        usable = isinstance(start, media_stream.Start) and (
+            start.sample_rate_hz == media_stream.SAMPLE_RATE_HZ
+        )
+        return start if usable else None
+
+    async def _receive(self) -> None:
+        breaches = 0
+        async for message in self._socket:
+            try:
+                if message.type is WSMsgType.BINARY:
+                    await self._call.line_input.take_audio(media_stream.check_audio(message.data))
+                elif message.type is WSMsgType.TEXT:
+                    parsed = media_stream.parse(message.data)
+                    if isinstance(parsed, media_stream.Stop):
+                        self._end_reason = parsed.reason or "hung_up"
+                        return
+                    if parsed is not None:
+                        await self._take(parsed)
+            except MediaStreamError as error:
+                breaches += 1
+                log.warning("contract_broken", reason=str(error), breaches=breaches)
+                if breaches > CONTRACT_BREACHES_ALLOWED:
+                    self._end_reason = "contract_broken"
+                    await self._socket.close(code=1002, message=b"contract broken")
+                    return
+
+    async def _take(self, message: Message) -> None:
+        match message:
+            case media_stream.Transfer(state=state, reason=reason) if state:
+                await self._note_transfer(state, reason)
+            case media_stream.Resume():
+                self._transferring = False
+                await self._call.turn_taker.change_line(True)
+                await self._call.turn_taker.say(phrases.TRANSFER_OVER)
+            case _:
+                await self._call.line_input.take_message(message)
+
+    async def _note_transfer(self, state: str, reason: str) -> None:
+        log.info("transfer_changed", state=state, reason=reason)
+        match state:
+            case "bridged":
+                self._end_reason = "transferred"
+                await self._call.turn_taker.change_line(False)
+            case "failed":
+                self._transferring = False
+                await self._call.turn_taker.change_line(True)
+                await self._call.turn_taker.say(phrases.TRANSFER_FAILED)
+
+    async def _follow_up(self, reply: Reply) -> None:
+        """A reply has ended: keep it as evidence, and do what it announced."""
+        self._record_turn(reply)
+        finished = reply.end_reason in ("completed", "failed")
+        if finished and reply.after is AfterReply.TRANSFER and not self._transferring:
+            self._transferring = True
+            self._start_task(self._transfer(reply))
+        elif finished and reply.after is AfterReply.HANG_UP:
+            self._end_reason = "agent_hung_up"
+            await self._send_message(media_stream.Stop(reply.road.value))
+        elif old := self._conversation.overdue():
+            self._start_task(self._summarise(old))
+
+    async def _transfer(self, reply: Reply) -> None:
+        reason = "failed" if reply.road is Road.FAILED else "asked"
+        history = [turn for turn in self._conversation.history() if turn[0] != reply.question]
+        words = brief(history, reply.question, reason)
+        announcement = bytearray()
+        try:
+            async with aclosing(self._engines.synthesiser.speak(as_spoken(words))) as pieces:
+                async for piece in pieces:
+                    announcement += piece
+        except SynthesiserError as error:  # better a person without a brief than no person
+            log.warning("brief_not_spoken", code=error.code)
+        await self._send_message(
+            media_stream.Transfer(
+                target=self._settings.handoff.target,
+                reason=words,
+                announcement=base64.b64encode(announcement).decode(),
+            )
+        )
+        metrics.handoffs.labels(reason=reason).inc()
+
+    async def _summarise(self, old: tuple[Any, ...]) -> None:
+        turns = [(turn.caller, turn.agent) for turn in old]
+        messages = summary_messages(self._conversation.summary, turns)
+        words = ""
+        try:
+            async with aclosing(self._engines.model.stream(messages, priority=1)) as items:
+                async for item in items:
+                    if isinstance(item, Token):
+                        words += item.text
+        except LanguageModelError as error:  # nothing is lost: it is tried after the next turn
+            log.warning("summary_failed", code=error.code)
+            return
+        if words.strip():
+            self._conversation.summarise(old, " ".join(words.split()))
+
+    def _record_turn(self, reply: Reply) -> None:
+        if not reply.committed:
+            return
+        self._turns += 1
+        metrics.observe_turn(reply)
+        record = turn_record(self._start.call_id, self._turns, reply)
+        self._engines.records.record_turn(record)
+        log.info(
+            "turn_ended",
+            turn_id=reply.turn_id,
+            road=reply.road.value,
+            reason=reply.end_reason,
+            stages_ms=reply.stages_ms(),
+            pii={"heard": reply.question, "answer": reply.text, "heard_by_caller": reply.heard},
+        )
+
+    async def _record_call(self) -> None:
+        record = call_record(self._start, self._began_at, self._end_reason, self._settings)
+        self._engines.records.record_call(record)
+
+    def _start_task(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send_audio(self, audio: bytes) -> None:
+        await self._send(self._socket.send_bytes(audio))
+
+    async def _send_message(self, message: Message) -> None:
+        await self._send(self._socket.send_str(media_stream.encode(message)))
+
+    async def _send(self, sending: Any) -> None:
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await sending
+        except (ConnectionError, TimeoutError, RuntimeError) as error:
+            log.warning("gateway_unreachable", reason=type(error).__name__)

@@ -1,0 +1,55 @@
+"""The stage that gives clauses a voice, in order, as soon as each is written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Protocol
+
+from pipecat.frames.frames import Frame
+from pipecat.processors.frame_processor import FrameDirection
+
+from voice_agent.frames import ClauseVoiced, ClauseWritten
+from voice_agent.reply import Clause, Reply
+from voice_agent.reply_stage import ReplyStage
+from voice_agent.speech.spoken_text import as_spoken
+
+
+class Mouth(Protocol):
+    """Text to speech (see ``speech.synthesiser``)."""
+
+    def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        """16 kHz PCM of a text as it is spoken."""
+
+
+class Speaker(ReplyStage):
+    """One clause of a reply at a time; each waits for the one before."""
+
+    def __init__(self, mouth: Mouth) -> None:
+        super().__init__()
+        self._mouth = mouth
+        self._turns: dict[int, asyncio.Lock] = {}
+
+    async def handle(self, frame: Frame, direction: FrameDirection) -> bool:
+        """Take written clauses."""
+        if not isinstance(frame, ClauseWritten):
+            return False
+        # asyncio locks are fair: clauses of a reply get their turn in the order they came.
+        turn = self._turns.setdefault(frame.reply.reply_id, asyncio.Lock())
+        for old in [key for key in self._turns if key < frame.reply.reply_id - 8]:
+            del self._turns[old]
+        self.work_on(frame.reply, self._voice(frame.reply, frame.clause, turn))
+        return True
+
+    async def _voice(self, reply: Reply, clause: Clause, turn: asyncio.Lock) -> None:
+        async with turn:
+            try:
+                async with aclosing(self._mouth.speak(as_spoken(clause.text))) as pieces:
+                    async for piece in pieces:
+                        clause.audio += piece
+                        reply.mark("first_audio")
+                        await self.push_frame(ClauseVoiced(reply, clause))
+            finally:
+                clause.complete = True
+            await self.push_frame(ClauseVoiced(reply, clause))

@@ -1,0 +1,302 @@
+"""The turn engine: who speaks, and when an answer may be heard. Pure, in audio time.
+
+::
+
+            voice for onset_ms                  silence for speculate_ms
+    QUIET ────────────────────▶ SPEAKING ────────────────────────────────▶ PAUSING
+      ▲                            ▲   Prepare on interim words               │ ExaminePause
+      │                            │                                          ▼
+      │                            └──── voice again: DropReply ────── words: Speculate
+      │                                                                       │
+      └──────── no words: DiscardUtterance ◀──────────────────────────────────┤
+      └──────── enough silence: CommitReply ◀─────────────────────────────────┘
+
+While the agent is heard, voice for ``interrupt_ms`` gives StopAgent; when the words turn out to
+be none, or only "mm-hm", ResumeAgent, else EndInterruption and the turn goes on as above. If the
+caller goes on after a commit and before hearing any of the reply, the reply is dropped and the
+words are one question.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from voice_agent.config import TurnSettings
+from voice_agent.turns.endpointing import is_backchannel, silence_needed_ms
+from voice_agent.turns.events import (
+    AgentHeard,
+    AskIfThere,
+    BeginUtterance,
+    CommitReply,
+    CompletenessJudged,
+    Decision,
+    DiscardUtterance,
+    DropReply,
+    EndInterruption,
+    ExaminePause,
+    InterimHeard,
+    KeyPressed,
+    LineChanged,
+    PauseTranscribed,
+    Prepare,
+    ReplyOver,
+    ResumeAgent,
+    SayGoodbye,
+    Speculate,
+    StopAgent,
+    TakeKeys,
+    TranscribeInterim,
+    TurnEvent,
+    VoiceMeasured,
+)
+
+INTERIM_EVERY_MS = 500
+KEYS_END_MS = 2500
+HYSTERESIS = 0.15
+"""Voice goes on at a probability this much below the one that begins it."""
+
+
+class Caller(Enum):
+    """What the caller is doing."""
+
+    QUIET = auto()
+    SPEAKING = auto()
+    PAUSING = auto()
+
+
+class TurnEngine:
+    """Feed it events in order with ``react``; act on the decisions in order."""
+
+    def __init__(self, settings: TurnSettings) -> None:
+        self._settings = settings
+        self._caller = Caller.QUIET
+        self._now_ms = 0
+        self._voice_run_ms = 0
+        self._voiced_ms = 0
+        self._began_ms = 0
+        self._last_voice_ms = 0
+        self._last_interim_ms = 0
+        self._prepared = ""
+        self._pause = 0
+        self._text: str | None = None
+        self._completeness: float | None = None
+        self._replies = 0
+        self._speculation: int | None = None
+        self._committed: tuple[int, str] | None = None
+        self._carried = ""
+        self._agent_audible = False
+        self._agent_was_heard = False
+        self._stopped = False
+        self._ours = True
+        self._quiet_since_ms = 0
+        self._asked = 0
+        self._keys = ""
+        self._last_key_ms = 0
+
+    @property
+    def caller(self) -> Caller:
+        """What the caller is doing."""
+        return self._caller
+
+    def new_reply(self) -> int:
+        """A number for a reply that answers no question, such as the greeting; committed."""
+        self._replies += 1
+        self._committed = (self._replies, "")
+        self._agent_was_heard = False
+        return self._replies
+
+    def react(self, event: TurnEvent) -> list[Decision]:
+        """What to do about ``event``."""
+        match event:
+            case VoiceMeasured(at_ms, probability):
+                return self._measure(at_ms, probability)
+            case InterimHeard(text):
+                return self._prepare(text)
+            case PauseTranscribed(pause, text):
+                return self._take_words(text) if pause == self._pause else []
+            case CompletenessJudged(pause, probability):
+                if pause == self._pause:
+                    self._completeness = probability
+                return []
+            case AgentHeard(audible):
+                self._agent_audible = audible
+                self._agent_was_heard |= audible
+                self._quiet_since_ms = self._now_ms
+                return []
+            case ReplyOver(reply):
+                if self._committed and self._committed[0] == reply:
+                    self._committed = None
+                    self._stopped = False
+                self._quiet_since_ms = self._now_ms
+                return []
+            case KeyPressed(at_ms, digit):
+                return self._press(at_ms, digit)
+            case LineChanged(ours):
+                self._ours = ours
+                decisions = self._drop_speculation()
+                self._end_utterance()
+                return decisions
+
+    def _measure(self, at_ms: int, probability: float) -> list[Decision]:
+        step_ms = max(0, at_ms - self._now_ms)
+        self._now_ms = at_ms
+        if not self._ours:
+            return []
+        threshold = self._settings.voice_threshold
+        if self._caller is Caller.SPEAKING:
+            threshold -= HYSTERESIS
+        voiced = probability >= threshold
+        self._voice_run_ms = self._voice_run_ms + step_ms if voiced else 0
+        match self._caller:
+            case Caller.QUIET:
+                decisions = self._watch_for_voice()
+            case Caller.SPEAKING:
+                decisions = self._follow_voice(voiced, step_ms)
+            case Caller.PAUSING:
+                decisions = self._follow_pause()
+        return decisions + self._watch_keys() + self._watch_silence()
+
+    def _watch_for_voice(self) -> list[Decision]:
+        if self._voice_run_ms < self._settings.onset_ms:
+            return []
+        self._caller = Caller.SPEAKING
+        self._began_ms = self._now_ms - self._voice_run_ms
+        self._last_voice_ms = self._last_interim_ms = self._now_ms
+        self._voiced_ms = self._voice_run_ms
+        self._asked = 0
+        decisions: list[Decision] = []
+        if self._committed and not self._agent_was_heard and self._committed[1]:
+            reply, self._carried = self._committed
+            self._committed = None
+            decisions.append(DropReply(reply))
+        return [*decisions, BeginUtterance(self._began_ms)]
+
+    def _follow_voice(self, voiced: bool, step_ms: int) -> list[Decision]:
+        decisions: list[Decision] = []
+        if voiced:
+            self._last_voice_ms = self._now_ms
+            self._voiced_ms += step_ms
+            if self._interrupts():
+                self._stopped = True
+                decisions.append(StopAgent(self._now_ms))
+            if self._now_ms - self._last_interim_ms >= INTERIM_EVERY_MS:
+                self._last_interim_ms = self._now_ms
+                decisions.append(TranscribeInterim(self._now_ms))
+        too_long = self._now_ms - self._began_ms >= self._settings.max_utterance_s * 1000
+        if too_long or self._now_ms - self._last_voice_ms >= self._settings.speculate_ms:
+            self._caller = Caller.PAUSING
+            self._pause += 1
+            self._text = self._completeness = None
+            decisions.append(ExaminePause(self._pause, self._now_ms))
+        return decisions
+
+    def _interrupts(self) -> bool:
+        long_enough = self._voice_run_ms >= self._settings.interrupt_ms
+        return long_enough and self._agent_talking() and not self._stopped
+
+    def _follow_pause(self) -> list[Decision]:
+        too_long = self._now_ms - self._began_ms >= self._settings.max_utterance_s * 1000
+        if self._voice_run_ms >= self._settings.onset_ms and not too_long:
+            self._caller = Caller.SPEAKING
+            self._voiced_ms += self._voice_run_ms
+            self._last_voice_ms = self._now_ms
+            self._pause += 1
+            return self._drop_speculation()
+        if self._text is None:
+            return []
+        silence_ms = self._now_ms - self._last_voice_ms
+        needed_ms = silence_needed_ms(self._settings, self._text, self._completeness)
+        if not self._text:
+            needed_ms = self._settings.end_silence_ms
+        if silence_ms < needed_ms and not too_long:
+            return []
+        return self._end_turn(silence_ms)
+
+    def _end_turn(self, silence_ms: int) -> list[Decision]:
+        decisions: list[Decision] = []
+        text, voiced_ms = self._text or "", self._voiced_ms
+        nothing_said = not text or (self._agent_talking() and is_backchannel(text))
+        if nothing_said:
+            decisions += self._drop_speculation()
+            if self._stopped:
+                self._stopped = False
+                decisions.append(ResumeAgent())
+            decisions.append(DiscardUtterance(voiced_ms if not text else 0))
+        elif self._speculation is not None:
+            if self._agent_talking():
+                if not self._stopped:
+                    decisions.append(StopAgent(self._now_ms))
+                decisions.append(EndInterruption())
+            decisions.append(CommitReply(self._speculation, silence_ms))
+            self._committed = (self._speculation, self._question(text))
+            self._agent_was_heard = self._stopped = False
+            self._speculation = None
+            self._carried = ""
+        self._end_utterance()
+        return decisions
+
+    def _agent_talking(self) -> bool:
+        between_clauses = self._committed is not None and self._agent_was_heard
+        return self._agent_audible or self._stopped or between_clauses
+
+    def _end_utterance(self) -> None:
+        self._caller = Caller.QUIET
+        self._text = self._completeness = None
+        self._prepared = ""
+        self._voice_run_ms = 0
+        self._pause += 1
+        self._quiet_since_ms = self._now_ms
+
+    def _prepare(self, text: str) -> list[Decision]:
+        if self._caller is Caller.QUIET or len(text.split()) < 3 or text == self._prepared:
+            return []
+        self._prepared = text
+        return [Prepare(self._question(text))]
+
+    def _take_words(self, text: str) -> list[Decision]:
+        self._text = text.strip()
+        if not self._text:
+            return []
+        self._replies += 1
+        self._speculation = self._replies
+        return [Speculate(self._replies, self._question(self._text))]
+
+    def _question(self, text: str) -> str:
+        return f"{self._carried} {text}".strip()
+
+    def _drop_speculation(self) -> list[Decision]:
+        if self._speculation is None:
+            return []
+        reply, self._speculation = self._speculation, None
+        return [DropReply(reply)]
+
+    def _press(self, at_ms: int, digit: str) -> list[Decision]:
+        self._asked = 0
+        self._quiet_since_ms = self._now_ms
+        if not self._ours:
+            return []
+        if digit != "#":
+            self._keys += digit
+            self._last_key_ms = max(at_ms, self._now_ms)
+            return []
+        keys, self._keys = self._keys, ""
+        return [TakeKeys(keys)] if keys else []
+
+    def _watch_keys(self) -> list[Decision]:
+        if not self._keys or self._now_ms - self._last_key_ms < KEYS_END_MS:
+            return []
+        keys, self._keys = self._keys, ""
+        return [TakeKeys(keys)]
+
+    def _watch_silence(self) -> list[Decision]:
+        busy = self._agent_audible or self._committed or self._caller is not Caller.QUIET
+        if busy or self._keys:
+            self._quiet_since_ms = self._now_ms
+            return []
+        if self._now_ms - self._quiet_since_ms < self._settings.prompt_after_s * 1000:
+            return []
+        self._quiet_since_ms = self._now_ms
+        self._asked += 1
+        if self._asked > self._settings.prompts:
+            return [SayGoodbye()]
+        return [AskIfThere(self._asked - 1)]

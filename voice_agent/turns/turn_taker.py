@@ -1,0 +1,314 @@
+"""The stage that listens: runs the turn engine, and makes its decisions happen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Coroutine
+from typing import Protocol
+
+import numpy as np
+import structlog
+from pipecat.frames.frames import CancelFrame, EndFrame, Frame
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from telephony import media_stream
+from voice_agent.answering import phrases
+from voice_agent.answering.conversation import Conversation
+from voice_agent.config import TurnSettings
+from voice_agent.frames import (
+    AgentHeard,
+    CallerVoice,
+    LineOrdered,
+    LineReported,
+    QuestionForeseen,
+    ReplyAsked,
+    ReplyCommitted,
+    ReplyDropped,
+    ReplyOver,
+    ReplyResumed,
+    ReplyStopped,
+)
+from voice_agent.records import metrics
+from voice_agent.reply import AfterReply, Reply, Road
+from voice_agent.speech.transcriber import Transcript
+from voice_agent.turns import events
+from voice_agent.turns.engine import TurnEngine
+from voice_agent.turns.utterance import PRE_ROLL_MS, RecentAudio
+
+log = structlog.get_logger(__name__)
+
+VOICED_ENOUGH_MS = 600
+"""A wordless sound shorter than this is a cough or a click, not words that were missed."""
+LANGUAGE_NEEDS_WORDS = 4
+"""With fewer words the recogniser's guess at the language is worth nothing."""
+
+
+class Ears(Protocol):
+    """Speech to text (see ``speech.transcriber``)."""
+
+    async def transcribe(
+        self, samples: np.ndarray[tuple[int], np.dtype[np.int16]], *, final: bool = True
+    ) -> Transcript:
+        """What was said in 16 kHz mono samples."""
+
+
+class Judgement(Protocol):
+    """Whether the caller sounds done (see ``turns.completeness``)."""
+
+    async def judge(self, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> float:
+        """Probability that the speech is complete."""
+
+
+class TurnTaker(FrameProcessor):
+    """Keeps the caller's audio, feeds the engine, and turns its decisions into frames."""
+
+    def __init__(
+        self,
+        settings: TurnSettings,
+        language: str,
+        ears: Ears,
+        judgement: Judgement,
+        conversation: Conversation,
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self._language = language
+        self._ears = ears
+        self._judgement = judgement
+        self._conversation = conversation
+        self._engine = TurnEngine(settings)
+        self._audio = RecentAudio(round(settings.max_utterance_s * 1000) + 5000)
+        self._began_ms = 0
+        self._now_ms = 0
+        self._transcript = Transcript(
+            text="",
+            no_speech_probability=0.0,
+            average_log_probability=0.0,
+            language=language,
+            took_ms=0.0,
+        )
+        self._speculation: Reply | None = None
+        self._spoken: Reply | None = None
+        self._failures_to_understand = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._interim: asyncio.Task[None] | None = None
+        self._last_voice_at = 0.0
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Caller audio ends here; the rest is noted and passed on."""
+        await super().process_frame(frame, direction)
+        match frame:
+            case CallerVoice(audio=audio, at_ms=at_ms, probability=probability):
+                self._now_ms = at_ms
+                self._audio.append(audio, at_ms)
+                if probability >= self._settings.voice_threshold:
+                    self._last_voice_at = time.perf_counter()
+                await self._react(events.VoiceMeasured(at_ms, probability))
+                return
+            case LineReported(message=media_stream.Dtmf(digit=digit)):
+                await self._react(events.KeyPressed(self._now_ms, digit))
+            case AgentHeard(audible=audible):
+                await self._react(events.AgentHeard(audible))
+                return
+            case ReplyOver(reply=reply):
+                self._note_over(reply)
+                await self._react(events.ReplyOver(reply.reply_id))
+            case EndFrame() | CancelFrame():
+                self._cancel_tasks()
+        await self.push_frame(frame, direction)
+
+    async def cleanup(self) -> None:
+        """Stop listening; the call is over."""
+        self._cancel_tasks()
+        await super().cleanup()
+
+    async def say(
+        self, text: str, *, road: Road = Road.PHRASE, after: AfterReply = AfterReply.LISTEN
+    ) -> None:
+        """Speak a known sentence now, as a turn of its own."""
+        reply = Reply(self._engine.new_reply(), _turn_id(), "", road=road, after=after)
+        await self._say(reply, text)
+
+    async def change_line(self, ours: bool) -> None:
+        """The caller now talks to a person (``ours`` false) or to the agent again."""
+        await self._react(events.LineChanged(ours))
+
+    async def _say(self, reply: Reply, text: str) -> None:
+        await self._push_drop(self._spoken)
+        self._spoken = reply
+        await self._push_phrase(reply, text)
+        await self.push_frame(ReplyCommitted(reply))
+
+    async def _push_phrase(self, reply: Reply, text: str) -> None:
+        reply.fixed_text = text
+        reply.mark("asked")
+        await self.push_frame(ReplyAsked(reply))
+
+    async def _react(self, event: events.TurnEvent) -> None:
+        for decision in self._engine.react(event):
+            await self._act(decision)
+
+    async def _act(self, decision: events.Decision) -> None:
+        match decision:
+            case events.BeginUtterance(at_ms):
+                self._began_ms = max(0, at_ms - PRE_ROLL_MS)
+            case events.TranscribeInterim(through_ms):
+                self._transcribe_interim(through_ms)
+            case events.ExaminePause(pause, through_ms):
+                self._examine(pause, through_ms)
+            case events.Prepare(text):
+                await self.push_frame(QuestionForeseen(text, self._history()))
+            case events.Speculate(number, text):
+                await self._speculate(number, text)
+            case events.DropReply(number):
+                await self._drop(number)
+            case events.CommitReply(_, silence_ms):
+                await self._commit(silence_ms)
+            case events.StopAgent():
+                if self._spoken:
+                    metrics.interruptions.inc()
+                    await self.push_frame(ReplyStopped(self._spoken))
+            case events.ResumeAgent():
+                if self._spoken:
+                    metrics.false_interruptions.inc()
+                    await self.push_frame(ReplyResumed(self._spoken))
+            case events.EndInterruption():
+                await self._push_drop(self._spoken)
+            case events.DiscardUtterance(voiced_ms):
+                await self._discard(voiced_ms)
+            case events.AskIfThere(times):
+                await self.say(phrases.STILL_THERE_AGAIN if times else phrases.STILL_THERE)
+            case events.SayGoodbye():
+                await self.say(phrases.SILENT_GOODBYE, after=AfterReply.HANG_UP)
+            case events.TakeKeys(digits):
+                await self._take_keys(digits)
+
+    def _history(self) -> tuple[tuple[str, str], ...]:
+        history = self._conversation.history()
+        stopped = self._spoken
+        if stopped is not None and stopped.heard:
+            history += ((stopped.question, stopped.heard),)
+        return history
+
+    def _transcribe_interim(self, through_ms: int) -> None:
+        if self._interim is not None and not self._interim.done():
+            return
+        self._interim = self._start(self._hear_interim(through_ms))
+
+    async def _hear_interim(self, through_ms: int) -> None:
+        samples = self._audio.between(self._began_ms, through_ms)
+        try:
+            transcript = await self._ears.transcribe(samples, final=False)
+        except Exception as error:  # an interim is optional; the final one reports the fault
+            log.warning("interim_failed", reason=type(error).__name__)
+            return
+        if transcript.text:
+            await self._caption(transcript.text, final=False)
+            await self._react(events.InterimHeard(transcript.text))
+
+    def _examine(self, pause: int, through_ms: int) -> None:
+        if self._interim is not None:
+            self._interim.cancel()
+        samples = self._audio.between(self._began_ms, through_ms)
+        self._start(self._judge(pause, samples))
+        self._start(self._hear(pause, samples))
+
+    async def _judge(self, pause: int, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
+        probability = await self._judgement.judge(samples)
+        await self._react(events.CompletenessJudged(pause, probability))
+
+    async def _hear(self, pause: int, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
+        try:
+            self._transcript = await self._ears.transcribe(samples, final=True)
+        except Exception as error:
+            code = getattr(error, "code", "unexpected")
+            log.error("transcription_failed", code=code, exc_info=code == "unexpected")
+            metrics.errors.labels(code=code).inc()
+            await self._react(events.PauseTranscribed(pause, ""))
+            return
+        await self._react(events.PauseTranscribed(pause, self._transcript.text))
+
+    async def _speculate(self, number: int, text: str) -> None:
+        reply = Reply(number, _turn_id(), text)
+        reply.language = self._language_of(text)
+        reply.speech_end = self._last_voice_at
+        reply.transcribe_ms = self._transcript.took_ms
+        reply.mark("asked")
+        self._speculation = reply
+        metrics.speculations.inc()
+        await self.push_frame(ReplyAsked(reply, self._history()))
+
+    def _language_of(self, text: str) -> str:
+        enough = len(text.split()) >= LANGUAGE_NEEDS_WORDS
+        return self._transcript.language if enough else self._language
+
+    async def _drop(self, number: int) -> None:
+        for reply in (self._speculation, self._spoken):
+            if reply is not None and reply.reply_id == number:
+                metrics.dropped_speculations.inc()
+                await self._push_drop(reply)
+        if self._speculation is not None and self._speculation.reply_id == number:
+            self._speculation = None
+
+    async def _push_drop(self, reply: Reply | None) -> None:
+        if reply is not None:
+            reply.dropped = True
+            await self.push_frame(ReplyDropped(reply))
+
+    async def _commit(self, silence_ms: int) -> None:
+        reply, self._speculation = self._speculation, None
+        if reply is None:
+            return
+        reply.silence_ms = silence_ms
+        self._failures_to_understand = 0
+        self._spoken = reply
+        await self._caption(reply.question, final=True)
+        await self.push_frame(ReplyCommitted(reply))
+
+    async def _caption(self, text: str, *, final: bool) -> None:
+        caption = media_stream.Caption("caller", f"caller-{self._began_ms}", text, final)
+        await self.push_frame(LineOrdered(caption))
+
+    async def _discard(self, voiced_ms: int) -> None:
+        if voiced_ms < VOICED_ENOUGH_MS or self._spoken is not None:
+            return
+        self._failures_to_understand += 1
+        if self._failures_to_understand == 1:
+            await self.say(phrases.NOT_UNDERSTOOD, road=Road.UNCLEAR)
+        elif self._failures_to_understand == 2:
+            await self.say(phrases.NOT_UNDERSTOOD_TWICE, road=Road.UNCLEAR)
+
+    async def _take_keys(self, digits: str) -> None:
+        reply = Reply(self._engine.new_reply(), _turn_id(), f"(keys {digits})")
+        if digits == "0":
+            reply.road, reply.after = Road.PERSON, AfterReply.TRANSFER
+            await self._say(reply, phrases.TRANSFERRING)
+            return
+        reply.question = f"The number is {' '.join(digits)}."
+        await self._push_drop(self._spoken)
+        self._spoken = reply
+        reply.mark("asked")
+        await self.push_frame(ReplyAsked(reply, self._history()))
+        await self.push_frame(ReplyCommitted(reply))
+
+    def _note_over(self, reply: Reply) -> None:
+        if self._spoken is reply:
+            self._spoken = None
+        if reply.committed and reply.end_reason != "dropped":
+            self._conversation.add(reply.question, reply.heard)
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _cancel_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+def _turn_id() -> str:
+    return uuid.uuid4().hex[:12]
