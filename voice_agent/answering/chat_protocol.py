@@ -176,7 +176,7 @@ class AnswerReader:
             raise self._failure(event.get("error", event))
         try:
             return self._read(event)
-        except (AttributeError, KeyError, TypeError, IndexError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise Garbled("the language model server sent an event of another shape") from error
 
     def finish(self) -> list[ToolCall | Finished]:
@@ -186,20 +186,20 @@ class AnswerReader:
             Interrupted: the stream ended before the answer did.
             Garbled: a tool's arguments are not a JSON object.
         """
-        if self._reason is None:
+        if self._reason in {None, "abort", "error"}:  # the latter two: vLLM's, as it goes down
             raise Interrupted("the language model's stream ended in the middle of an answer")
-        if self.text_is_call:
+        if self.text_is_call and not self._calls:
             call = _object(self._text)
             name, arguments = call.get("name"), call.get("arguments")
             if not isinstance(name, str) or not isinstance(arguments, dict):
                 raise Garbled("the language model wrote a tool call of another shape")
-            self._calls.setdefault(0, _PartialCall("", name, json.dumps(arguments)))
+            self._calls[0] = _PartialCall("", name, json.dumps(arguments))
         items: list[ToolCall | Finished] = [
             ToolCall(call.id or f"call-{index}", call.name, _object(call.arguments))
             for index, call in sorted(self._calls.items())
         ]
         details = self._usage.get("prompt_tokens_details") or {}
-        reason = "tool_calls" if items and self._reason == "stop" else self._reason
+        reason = "tool_calls" if items and self._reason == "stop" else str(self._reason)
         counts = (
             _count(self._usage.get("prompt_tokens")),
             _count(details.get("cached_tokens")) if isinstance(details, dict) else None,

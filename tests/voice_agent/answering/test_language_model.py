@@ -207,6 +207,8 @@ REFUSALS: list[tuple[str, Answer, type[LanguageModelError], bool]] = [
     ),
     ("an error event without a code", sends(event({"error": "broken"})), EngineFailed, True),
     ("an error field", sends(b'error: {"code": 500, "message": "no"}\n\n'), EngineFailed, True),
+    ("a tool call that is text", sends(delta(tool_calls="find_order")), Garbled, False),
+    ("a tool call of another shape", sends(delta(tool_calls=[{"index": "x"}])), Garbled, False),
     (
         "tool arguments that are not JSON",
         sends(
@@ -250,6 +252,7 @@ INTERRUPTIONS: list[tuple[str, Answer]] = [
     ("stream closed", sends(delta("At "))),
     ("half an event", sends(delta("At "), b'data: {"choi')),
     ("end without a reason", sends(delta("At "), DONE)),
+    ("given up by the engine", sends(delta("At "), delta("", "abort"), DONE)),
     ("error event", sends(delta("At "), event({"error": {"code": 500, "message": "died"}}), DONE)),
 ]
 
