@@ -31,8 +31,13 @@ class TrunkSettings(Section):
 class TlsSettings(Section):
     """SIP over TLS."""
 
-    port: int = Field(5061, ge=1, le=65535, description="Port for SIP over TLS")
+    port: int = Field(
+        5061, ge=1, le=65535, description="Port for SIP over TLS; must be `gateway.sip.port` + 1"
+    )
     certificate: Path = Field(description="PEM file with the certificate and its key")
+    authorities: Path | None = Field(
+        None, description="PEM file of authorities our own TLS calls trust; absent: the system's"
+    )
 
 
 class SipSettings(Section):
@@ -61,6 +66,9 @@ class WebSettings(Section):
     enabled: bool = Field(True, description="Serve the page and take calls over WebRTC")
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless you say so")
     port: int = Field(8080, ge=1, le=65535, description="HTTP port")
+    names: tuple[str, ...] = Field(
+        (), description="Host names the page may be asked for by, besides addresses and localhost"
+    )
     ice_servers: tuple[str, ...] = Field((), description="STUN or TURN URLs for callers elsewhere")
     media_host: str | None = Field(
         None, description="Only this local address is offered for WebRTC media; absent: all"

@@ -1,0 +1,325 @@
+"""The web line: the caller's page, the offer endpoint, health and metrics, on one small server.
+
+``POST /offer`` takes ``{"sdp", "type": "offer"}`` and answers ``{"sdp", "type": "answer"}``, or an
+error ``{"error": {"code", "message"}}`` whose message may be shown to the caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+from aiohttp import web
+from aiortc import RTCIceServer
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, generate_latest
+
+from telephony.call import Leg
+from telephony.errors import GatewayError, LineUnavailable
+from telephony.settings import WebSettings
+from telephony.webrtc import WebRtcLeg, media_addresses
+from telephony.webrtc_offer import (
+    MAX_OFFER_BYTES,
+    OfferMalformed,
+    OfferRefused,
+    offered_description,
+)
+
+log = structlog.get_logger(__name__)
+
+OFFERS = Counter("gateway_web_offers", "Offers from web pages, by outcome", ["outcome"])
+PENDING = Gauge("gateway_web_offers_pending", "Web callers not yet connected")
+
+PAGE_FOLDER = Path(__file__).parent / "web"
+MAX_PENDING_OFFERS = 16
+CONNECT_TIMEOUT_S = 15.0
+_OFFER_TIMEOUT_S = 10.0
+
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; media-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "voice-agent",
+}
+
+
+class TooManyOffers(OfferRefused):
+    """More callers are connecting than this line sets up at once."""
+
+    code = "too_many_offers"
+    retryable = True
+    status = 429
+
+
+class LinesBusy(OfferRefused):
+    """The gateway takes no further calls just now."""
+
+    code = "busy"
+    retryable = True
+    status = 503
+
+
+class OfferForeign(OfferRefused):
+    """Asked for by another site's page, or under a name this server does not go by."""
+
+    code = "foreign_origin"
+    status = 403
+
+
+class OfferTooLarge(OfferRefused):
+    """A body no offer needs."""
+
+    code = "offer_too_large"
+    status = 413
+
+
+class OfferNotJson(OfferRefused):
+    """A body that does not say it is JSON; pages of other sites cannot send what does."""
+
+    code = "offer_not_json"
+    status = 415
+
+
+class CallTaker(Protocol):
+    """What this line needs of the gateway."""
+
+    @property
+    def ready(self) -> bool:
+        """True while further calls are taken."""
+
+    async def take(self, leg: Leg) -> None:
+        """Run a call to its end."""
+
+
+def is_own_host(host: str, names: tuple[str, ...]) -> bool:
+    """May the page be reached under this ``Host`` header (with or without a port)?
+
+    Addresses and ``localhost`` may; other names only when configured, because a stranger's name
+    can be made to point here (DNS rebinding), an address cannot.
+    """
+    name = _without_port(host)
+    if name == "localhost" or name in {_without_port(own) for own in names}:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_own_origin(origin: str | None, host: str) -> bool:
+    """Does the ``Origin`` header name the host the request was sent to? None is not a page."""
+    if origin is None:
+        return True
+    return origin.partition("://")[2].lower() == host.lower()
+
+
+def _without_port(host: str) -> str:
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0] if host.count(":") == 1 else host
+
+
+class WebServer:
+    """Serves the page and brings its callers to the gateway."""
+
+    def __init__(self, settings: WebSettings, gateway: CallTaker) -> None:
+        self._settings = settings
+        self._gateway = gateway
+        self._addresses = media_addresses(settings.media_host, settings.host)
+        self._ice_servers = [RTCIceServer(urls=url) for url in settings.ice_servers]
+        self._pending = 0
+        self._calls: set[asyncio.Task[None]] = set()
+        self._runner: web.AppRunner | None = None
+        self._port = settings.port
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        host = self._settings.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+
+    async def start(self) -> None:
+        """Open the port.
+
+        Raises:
+            LineUnavailable: the port is in use or the address is not ours.
+        """
+        app = web.Application(
+            client_max_size=MAX_OFFER_BYTES, middlewares=[self._guard, _errors_as_json]
+        )
+        app.on_response_prepare.append(_add_security_headers)
+        app.add_routes(
+            [
+                web.get("/", self._page),
+                web.get("/config", self._config),
+                web.post("/offer", self._offer),
+                web.get("/healthz", self._health),
+                web.get("/readyz", self._readiness),
+                web.get("/metrics", self._metrics),
+                web.static("/static", PAGE_FOLDER),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            where = f"{self._settings.host}:{self._settings.port}"
+            raise LineUnavailable(f"cannot serve the page on {where}: {error.strerror}") from error
+        self._port = self._runner.addresses[0][1]
+        log.info("web_line_opened", url=self.url, media_addresses=list(self._addresses))
+
+    async def stop(self) -> None:
+        """Close the port and end every call that came through it."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+
+    # --- the page -----------------------------------------------------------------------------
+
+    async def _page(self, _: web.Request) -> web.FileResponse:
+        return web.FileResponse(PAGE_FOLDER / "index.html")
+
+    async def _config(self, _: web.Request) -> web.Response:
+        servers = [{"urls": url} for url in self._settings.ice_servers]
+        return web.json_response({"ice_servers": servers})
+
+    # --- calls --------------------------------------------------------------------------------
+
+    async def _offer(self, request: web.Request) -> web.Response:
+        try:
+            answer = await self._answer(request)
+        except OfferRefused as error:
+            OFFERS.labels(error.code).inc()
+            raise
+        OFFERS.labels("answered").inc()
+        return web.json_response({"sdp": answer, "type": "answer"})
+
+    async def _answer(self, request: web.Request) -> str:
+        if not is_own_origin(request.headers.get("Origin"), request.host):
+            raise OfferForeign("Calls can only be made from this server's own page.")
+        if request.content_type != "application/json":
+            raise OfferNotJson("The offer must be sent as application/json.")
+        if not self._gateway.ready:
+            raise LinesBusy("All lines are busy. Please try again in a few minutes.")
+        if self._pending >= MAX_PENDING_OFFERS:
+            raise TooManyOffers("Too many calls are being set up. Please try again in a moment.")
+        self._pending += 1
+        PENDING.set(self._pending)
+        leg: WebRtcLeg | None = None
+        try:
+            async with asyncio.timeout(_OFFER_TIMEOUT_S):
+                description = offered_description(await _body(request))
+                leg = WebRtcLeg(
+                    f"web:{request.remote}",
+                    addresses=self._addresses,
+                    ice_servers=self._ice_servers,
+                )
+                answer = await leg.accept(description)
+        except BaseException as error:
+            self._no_longer_pending()
+            if leg is not None:
+                await leg.hang_up("refused")
+            if isinstance(error, TimeoutError):
+                raise OfferMalformed("The offer did not arrive in time.") from error
+            raise
+        call = asyncio.create_task(self._call(leg))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return answer
+
+    async def _call(self, leg: WebRtcLeg) -> None:
+        """From the answer to the end; the leg is freed whatever happens."""
+        try:
+            try:
+                arrived = await leg.connected(CONNECT_TIMEOUT_S)
+            finally:
+                self._no_longer_pending()
+            if arrived:
+                await self._gateway.take(leg)
+            else:
+                log.info("web_caller_never_connected", leg_id=leg.leg_id)
+        except Exception:
+            log.exception("web_call_failed", leg_id=leg.leg_id)
+        finally:
+            await leg.hang_up("ended")
+
+    def _no_longer_pending(self) -> None:
+        self._pending -= 1
+        PENDING.set(self._pending)
+
+    # --- operation ----------------------------------------------------------------------------
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _readiness(self, _: web.Request) -> web.Response:
+        ready = self._gateway.ready
+        return web.json_response({"ready": ready}, status=200 if ready else 503)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        names = (self._settings.host, *self._settings.names)
+        if not is_own_host(request.host, names):
+            return _error(OfferForeign("This server does not go by that name."))
+        return await handler(request)
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise OfferTooLarge(f"An offer has at most {MAX_OFFER_BYTES} bytes.") from error
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except OfferRefused as error:
+        return _error(error)
+    except web.HTTPException as error:
+        code = HTTPStatus(error.status).name.lower()
+        return web.json_response(
+            {"error": {"code": code, "message": error.reason}}, status=error.status
+        )
+    except GatewayError as error:
+        log.exception("web_request_failed", path=request.path)
+        return web.json_response({"error": {"code": error.code, "message": "Failed"}}, status=500)
+
+
+def _error(error: OfferRefused) -> web.Response:
+    headers = {"Retry-After": "5"} if error.retryable else None
+    return web.json_response(
+        {"error": {"code": error.code, "message": str(error)}},
+        status=error.status,
+        headers=headers,
+    )
+
+
+async def _add_security_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_SECURITY_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-cache")

@@ -1,0 +1,182 @@
+"""Sound between a call's clock and a browser: 16 kHz frames on one side, decoded Opus on the other.
+
+Nothing here blocks or raises; both directions are bounded and drop the oldest when full, because
+on a telephone old sound is worth less than none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from fractions import Fraction
+
+import numpy as np
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av import AudioFrame
+
+from telephony.audio import SILENCE, Resampler
+from telephony.media_stream import FRAME_BYTES, FRAME_MS, SAMPLE_RATE_HZ
+
+FRAME_S = FRAME_MS / 1000
+LIMIT_FRAMES = 200 // FRAME_MS
+
+
+class FrameBacklog:
+    """What a party has sent and the call's clock has not yet taken. Pure.
+
+    It is its own jitter buffer: a frame that comes late finds the clock has gone on without it,
+    so the delay grows by exactly what the network needed; when all of a window shows more waiting
+    than needed, the surplus is dropped, in a quiet moment if one comes.
+    """
+
+    WINDOW_FRAMES = 100
+    NEEDED_FRAMES = 1
+    QUIET_PEAK = 400
+
+    def __init__(self) -> None:
+        self.dropped_frames = 0
+        self._partial = bytearray()
+        self._frames: deque[bytes] = deque()
+        self._lowest = LIMIT_FRAMES
+        self._seen = 0
+        self._surplus = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def put(self, audio: bytes) -> None:
+        """Add any number of samples; beyond 200 ms the oldest go."""
+        self._partial += audio
+        while len(self._partial) >= FRAME_BYTES:
+            self._frames.append(bytes(self._partial[:FRAME_BYTES]))
+            del self._partial[:FRAME_BYTES]
+        while len(self._frames) > LIMIT_FRAMES:
+            self._frames.popleft()
+            self.dropped_frames += 1
+
+    def take(self) -> bytes | None:
+        """The next frame; ``None`` when it has not come."""
+        if not self._frames:
+            self._lowest = 0
+            return None
+        frame = self._frames.popleft()
+        if self._surplus and self._frames and _peak(frame) < self.QUIET_PEAK:
+            frame = self._skip()
+        self._lowest = min(self._lowest, len(self._frames))
+        self._seen += 1
+        if self._seen >= self.WINDOW_FRAMES:
+            if self._surplus and self._lowest > self.NEEDED_FRAMES:
+                self._skip()  # no quiet moment came for a whole window
+            self._surplus = max(0, self._lowest - self.NEEDED_FRAMES)
+            self._lowest = LIMIT_FRAMES
+            self._seen = 0
+        return frame
+
+    def clear(self) -> None:
+        """Forget everything that waits."""
+        self._frames.clear()
+        self._partial.clear()
+        self._surplus = 0
+
+    def _skip(self) -> bytes:
+        self._surplus -= 1
+        self.dropped_frames += 1
+        return self._frames.popleft()
+
+
+class SoundDecoder:
+    """Decoded frames of any rate and one or two channels, as the media stream's PCM."""
+
+    def __init__(self) -> None:
+        self._from_hz = 0
+        self._resampler: Resampler | None = None
+
+    def convert(self, frame: AudioFrame) -> bytes:
+        """16 kHz mono PCM of one decoded frame of interleaved 16-bit samples."""
+        channels = frame.layout.nb_channels
+        samples = frame.to_ndarray().reshape(-1, channels)
+        if channels == 1:
+            mono = samples[:, 0]
+        else:
+            mono = (samples.astype(np.int32).sum(axis=1) // channels).astype("<i2")
+        if self._resampler is None or frame.sample_rate != self._from_hz:
+            self._from_hz = frame.sample_rate
+            self._resampler = Resampler(self._from_hz, SAMPLE_RATE_HZ)
+        return self._resampler.feed(mono.astype("<i2").tobytes())
+
+
+class PacedTrack(MediaStreamTrack):
+    """What the far end hears: one frame every 20 ms, silence when there is none.
+
+    A frame the call's clock delivers up to 20 ms late is waited for rather than replaced by
+    silence; frames left standing by a stall are worked off at a tenth over speed.
+    """
+
+    kind = "audio"
+
+    _WIRE_HZ = 48_000
+    _STANDING_FRAMES = 1
+    _CATCH_UP = 0.9
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropped_frames = 0
+        self._frames: deque[bytes] = deque()
+        self._came = asyncio.Event()
+        self._due_s: float | None = None
+        self._pts = 0
+        # Up here rather than in the encoder, whose own converter holds a whole frame back.
+        self._resampler = Resampler(SAMPLE_RATE_HZ, self._WIRE_HZ)
+
+    @property
+    def unsent_ms(self) -> int:
+        return len(self._frames) * FRAME_MS
+
+    def push(self, frame: bytes) -> None:
+        """Queue one frame; beyond 200 ms the oldest go."""
+        self._frames.append(frame)
+        if len(self._frames) > LIMIT_FRAMES:
+            self._frames.popleft()
+            self.dropped_frames += 1
+        self._came.set()
+
+    def clear(self) -> None:
+        """Forget everything not yet handed to the encoder."""
+        self._frames.clear()
+
+    async def recv(self) -> AudioFrame:
+        """The next 20 ms, when they are due."""
+        if self.readyState != "live":
+            raise MediaStreamError
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() if self._due_s is None else self._due_s
+        await asyncio.sleep(max(0.0, due_s - loop.time()))
+        late = not self._frames and await self._wait_until(due_s + FRAME_S)
+        now_s = loop.time()
+        frame = self._frames.popleft() if self._frames else SILENCE
+        pace_s = FRAME_S * (self._CATCH_UP if len(self._frames) > self._STANDING_FRAMES else 1.0)
+        self._due_s = now_s + pace_s if late else max(due_s + pace_s, now_s - FRAME_S)
+        return self._wire_frame(frame)
+
+    async def _wait_until(self, when_s: float) -> bool:
+        """True when a frame came before ``when_s``."""
+        self._came.clear()
+        try:
+            async with asyncio.timeout_at(when_s):
+                await self._came.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _wire_frame(self, frame: bytes) -> AudioFrame:
+        samples = np.frombuffer(self._resampler.feed(frame), dtype="<i2")
+        wire = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        wire.sample_rate = self._WIRE_HZ
+        wire.time_base = Fraction(1, self._WIRE_HZ)
+        wire.pts = self._pts
+        self._pts += len(samples)
+        return wire
+
+
+def _peak(frame: bytes) -> int:
+    return int(np.abs(np.frombuffer(frame, dtype="<i2").astype(np.int32)).max())

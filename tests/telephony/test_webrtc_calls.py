@@ -1,0 +1,112 @@
+"""Whole calls from a WebRTC peer on loopback to the real web line."""
+
+from __future__ import annotations
+
+import pytest
+
+from telephony.call import LegState
+from telephony.media_stream import SAMPLE_RATE_HZ
+from telephony.webrtc import WebRtcLeg
+from tests.telephony.webrtc_peer import WIRE_HZ, FakeGateway, Peer, loudest_hz, serving
+
+pytestmark = pytest.mark.loopback
+
+SECOND_BYTES = 2 * SAMPLE_RATE_HZ
+
+
+async def test_the_gateway_hears_the_browsers_tone_at_its_own_rate() -> None:
+    gateway = FakeGateway(play_hz=660.0)
+    peer = Peer(hz=440.0)
+    async with serving(gateway) as server:
+        await peer.ring(server.url)
+        await peer.until(lambda: len(gateway.heard) >= SECOND_BYTES)
+        await peer.close()
+    assert abs(loudest_hz(bytes(gateway.heard[-SECOND_BYTES // 2 :]), SAMPLE_RATE_HZ) - 440) < 5
+
+
+async def test_the_browser_hears_the_gateways_tone() -> None:
+    gateway = FakeGateway(play_hz=660.0)
+    peer = Peer()
+    async with serving(gateway) as server:
+        await peer.ring(server.url)
+        await peer.until(lambda: len(peer.heard) >= 2 * WIRE_HZ)
+        await peer.close()
+    assert abs(loudest_hz(bytes(peer.heard[-WIRE_HZ:]), WIRE_HZ) - 660) < 5
+
+
+async def test_the_page_is_told_ringing_answered_and_ended_with_the_reason() -> None:
+    async def goodbye(leg: WebRtcLeg, _: FakeGateway) -> None:
+        await leg.hang_up("finished")
+
+    gateway = FakeGateway(on_answered=goodbye)
+    peer = Peer()
+    async with serving(gateway) as server:
+        await peer.ring(server.url)
+        await peer.until(lambda: "ended" in peer.states())
+        await peer.close()
+        await gateway.released.wait()
+    assert peer.states() == ["ringing", "answered", "ended"]
+    assert peer.messages[-1]["reason"] == "finished"
+    assert gateway.ended == ["finished"]
+
+
+async def test_keys_and_captions_cross_on_the_data_channel() -> None:
+    async def captions(leg: WebRtcLeg, _: FakeGateway) -> None:
+        leg.show_caption("caller", "u1", "where is my", False)
+        leg.show_caption("caller", "u1", "where is my <b>order</b>", True)
+
+    gateway = FakeGateway(on_answered=captions)
+    peer = Peer()
+    async with serving(gateway) as server:
+        await peer.ring(server.url)
+        await peer.until(lambda: "answered" in peer.states())
+        for digit in "1a#D":
+            peer.send(event="digit", digit=digit)
+        peer.channel.send("not json")
+        peer.channel.send(b"\x00\x01")
+        peer.send(event="unknown")
+        peer.send(event="hang_up")
+        await peer.until(lambda: "ended" in peer.states())
+        await peer.close()
+        await gateway.released.wait()
+    assert gateway.digits == "1#D"
+    assert gateway.ended == ["hung_up"]
+    shown = [m for m in peer.messages if m["event"] == "caption"]
+    assert [(m["speaker"], m["id"], m["text"], m["final"]) for m in shown] == [
+        ("caller", "u1", "where is my", False),
+        ("caller", "u1", "where is my <b>order</b>", True),
+    ]
+
+
+async def test_a_page_that_closes_its_connection_ends_the_leg() -> None:
+    gateway = FakeGateway()
+    peer = Peer()
+    async with serving(gateway) as server:
+        await peer.ring(server.url)
+        await peer.until(lambda: "answered" in peer.states())
+        await peer.close()
+        await gateway.released.wait()
+        assert gateway.legs[0].state is LegState.ENDED
+    assert gateway.ended == ["left"]
+
+
+async def test_stopping_the_line_ends_its_calls() -> None:
+    gateway = FakeGateway()
+    peer = Peer()
+    async with serving(gateway) as server:
+        await peer.ring(server.url)
+        await peer.until(lambda: "answered" in peer.states())
+    assert gateway.legs[0].state is LegState.ENDED
+    await peer.until(lambda: "ended" in peer.states())
+    await peer.close()
+
+
+async def test_only_the_configured_address_is_offered_for_media() -> None:
+    gateway = FakeGateway()
+    peer = Peer()
+    async with serving(gateway, media_host="127.0.0.1") as server:
+        await peer.ring(server.url)
+        answer = peer.connection.remoteDescription.sdp
+        await peer.close()
+    candidates = [line.split()[4] for line in answer.splitlines() if "a=candidate" in line]
+    assert set(candidates) == {"127.0.0.1"}
