@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from telephony.settings import GatewaySettings, Section
 
@@ -17,6 +18,20 @@ class ConfigError(Exception):
 
     code = "config_invalid"
     retryable = False
+
+
+def _http_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"`{value}` is not an http address")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 class MediaSettings(Section):
@@ -86,7 +101,7 @@ class KnowledgeSettings(Section):
 
     documents: Path = Field(Path("configs/knowledge"), description="Folder of Markdown documents")
     index: Path = Field(Path("var/knowledge"), description="Folder of the built index")
-    server_url: str | None = Field(None, description="Qdrant server; absent: embedded")
+    server_url: HttpUrl | None = Field(None, description="Qdrant server; absent: embedded")
     embedder: str = Field("minilm", description="Manifest name of the embedding model")
     passages: int = Field(3, ge=1, le=20, description="Passages given to the language model")
     minimum_score: float = Field(0.25, ge=0, le=1, description="Weaker passages are left out")
@@ -96,7 +111,7 @@ class KnowledgeSettings(Section):
 class LanguageModelSettings(Section):
     """Any server that speaks the OpenAI chat protocol: llama.cpp or vLLM."""
 
-    url: str = Field("http://127.0.0.1:8091/v1", description="Base URL of the OpenAI protocol")
+    url: HttpUrl = Field("http://127.0.0.1:8091/v1", description="Base URL of the OpenAI protocol")
     model: str = Field("qwen2.5-0.5b", description="Model name sent to the server")
     api_key_env: str = Field("VOICE_AGENT_LLM_KEY", description="Variable with the key, if any")
     engine: Literal["llama.cpp", "vllm"] = Field("llama.cpp", description="Which dialect to expect")
@@ -189,7 +204,8 @@ def load(path: Path) -> Settings:
         if first["type"] == "extra_forbidden":
             reason = f"unknown key `{key}`"
         else:
-            reason = f"`{key}`: {first['msg'].lower()}" if key else str(first["msg"])
+            said = first["msg"].removeprefix("Value error, ")
+            reason = f"`{key}`: {said[:1].lower()}{said[1:]}" if key else said
         raise ConfigError(f"{path}: {reason}") from error
 
 
