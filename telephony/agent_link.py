@@ -8,7 +8,9 @@ is counted and dropped, and the stream is closed at the ``MAX_BREACHES``-th.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import aiohttp
 import structlog
@@ -39,8 +41,8 @@ CLOSE_TIMEOUT_S = 1.0
 class AgentStream:
     """One open media stream."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
+    def __init__(self, opened: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = opened
         self._queue: asyncio.Queue[bytes | str] = asyncio.Queue(MAX_QUEUED)
         self._given_up: str | None = None
         self.breaches = 0
@@ -111,8 +113,9 @@ class AgentStream:
         if self._given_up is None:
             self._given_up = how
             self._writer.cancel()
-            if (transport := self._socket.get_extra_info("transport")) is not None:
-                transport.abort()
+            if (tcp := self._socket.get_extra_info("socket")) is not None:
+                with suppress(OSError):
+                    tcp.shutdown(socket.SHUT_RDWR)
 
     async def close(self, reason: str | None = None) -> None:
         """Close within ``CLOSE_TIMEOUT_S``, after a ``stop`` when a reason is given."""
@@ -181,14 +184,14 @@ class AgentLink:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                socket = await self._session.ws_connect(
+                opened = await self._session.ws_connect(
                     self._settings.url,
                     headers=headers,
                     heartbeat=HEARTBEAT_S,
                     max_msg_size=MAX_MESSAGE_BYTES,
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
                 )
-                await socket.send_str(encode(start))
+                await opened.send_str(encode(start))
         except aiohttp.WSServerHandshakeError as error:
             if error.status in (429, 503):
                 raise AgentBusy("the agent takes no further calls") from error
@@ -201,7 +204,7 @@ class AgentLink:
             raise AgentUnreachable("the agent did not answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
             raise AgentUnreachable("nobody answers at the agent's address") from error
-        return AgentStream(socket)
+        return AgentStream(opened)
 
     async def close(self) -> None:
         """Free the connection pool."""

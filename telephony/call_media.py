@@ -115,6 +115,11 @@ class CallMedia:
         """All the agent said has been heard, or cannot be."""
         return self.caller_held or self._playout.all_heard(self.caller.unsent_ms)
 
+    @property
+    def buffered_ms(self) -> int:
+        """Agent audio that waits to be played."""
+        return self._playout.buffered_ms
+
     # --- what the agent says -------------------------------------------------------------------
 
     def take_agent_audio(self, audio: bytes) -> None:
