@@ -29,6 +29,7 @@ from telephony.errors import DialFailed, LineUnavailable
 from telephony.settings import SipSettings
 from telephony.sip_leg import SipLeg
 from telephony.sip_stack import (
+    address_in,
     check_certificate,
     check_ports,
     configuration,
@@ -64,7 +65,7 @@ class SipLine:
         self._trunk_agent: UserAgent | None = None
         self._trunk: TrunkRegistration | None = None
         self._legs: dict[str, SipLeg] = {}
-        self._first_events: dict[int, StackEvent] = {}
+        self._call_ids: dict[int, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_incoming: OnIncoming | None = None
 
@@ -107,7 +108,7 @@ class SipLine:
         try:
             await runtime.start(config)
             self._runtime = runtime
-            runtime.subscribe(self._note_first_event)
+            runtime.subscribe(self._note_call_id)
             for name, own in accounts.items():
                 self._agents[name] = await self._agent(runtime, own)
             for ours in trunk_accounts:
@@ -159,8 +160,8 @@ class SipLine:
     # --- legs ----------------------------------------------------------------------------------
 
     def _leg(self, call: Call, *, remote: str, dialled: str) -> SipLeg:
-        first = self._first_events.get(call.handle)
-        wanted = leg_id_of((first and first.call_id) or call.call_id or f"{call.handle:x}")
+        sip_call_id = call.call_id or self._call_ids.get(call.handle) or f"{call.handle:x}"
+        wanted = leg_id_of(sip_call_id)
         leg_id = wanted
         copies = 1
         while leg_id in self._legs:  # Only a caller up to no good uses a Call-ID twice.
@@ -179,17 +180,16 @@ class SipLine:
         agent.on_incoming(self._take)
         return agent
 
-    def _note_first_event(self, event: StackEvent) -> None:
-        """Keep what only a call's first event tells: the Call-ID of an outgoing call, which comes
-        before ``dial`` returns, and what the far end of an incoming one dialled."""
-        if event.event in (Event.CALL_OUTGOING, Event.CALL_INCOMING):
-            self._first_events[event.call] = event
+    def _note_call_id(self, event: StackEvent) -> None:
+        """The stack tells an outgoing call's Call-ID before ``dial`` has returned the call."""
+        if event.event is Event.CALL_OUTGOING and event.call_id:
+            self._call_ids[event.call] = event.call_id
         elif event.event is Event.CALL_CLOSED:
-            self._first_events.pop(event.call, None)
+            self._call_ids.pop(event.call, None)
 
     def _take(self, call: Call) -> None:
-        first = self._first_events.get(call.handle)
-        leg = self._leg(call, remote=call.peer or "", dialled=(first and first.to) or "")
+        dialled = address_in(call.headers.get("To", ""))
+        leg = self._leg(call, remote=call.peer or "", dialled=dialled)
         log.info("sip_leg_arrived", leg_id=leg.leg_id, pii={"remote": leg.remote})
         task = asyncio.create_task(self._serve(leg))
         self._tasks.add(task)

@@ -79,6 +79,7 @@ def configuration(settings: SipSettings, max_legs: int) -> Config:
         max_concurrent_calls=max_legs,
         rtp_timeout=settings.rtp_timeout_s,
         native_log_level="error",
+        expose_headers=("To",),
         extra_config_text="\n".join(lines) + "\n",
     )
 
@@ -178,6 +179,12 @@ def check_certificate(settings: SipSettings) -> None:
 def leg_id_of(sip_call_id: str) -> str:
     """A SIP Call-ID as an id that is safe in logs, file names and URLs: both ends can make it."""
     return _UNSAFE.sub("-", sip_call_id)[:80].strip("-.") or "call"
+
+
+def address_in(header: str) -> str:
+    """The address in a From or To header, without a display name and parameters."""
+    inner = header.partition("<")[2].partition(">")[0] or header
+    return inner.strip().partition(";")[0]
 
 
 def _one_word(path: Path) -> str:
