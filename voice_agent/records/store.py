@@ -1,0 +1,298 @@
+"""Calls and turns as evidence, in SQLite.
+
+Writing never blocks a call and never fails it: records go into a bounded queue, one thread writes
+them, and what cannot be written (disk full, database locked for long, queue full) is logged and
+counted in ``voice_agent_records_lost_total``. The file holds what callers said; only its owner may
+read it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import sqlite3
+import threading
+import time
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from voice_agent.records import metrics
+
+log = structlog.get_logger(__name__)
+
+SCHEMA_VERSION = 1
+MAX_WAITING = 1_000
+"""Records waiting to be written; further ones are lost, and counted."""
+LOCK_PATIENCE_S = 5.0
+ATTEMPTS = 3
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS calls (
+    call_id TEXT PRIMARY KEY, line TEXT NOT NULL, caller TEXT NOT NULL, started_at REAL NOT NULL,
+    ended_at REAL, end_reason TEXT NOT NULL, outcome TEXT NOT NULL, configuration_hash TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started_at);
+CREATE TABLE IF NOT EXISTS turns (
+    turn_id TEXT PRIMARY KEY, call_id TEXT NOT NULL, "index" INTEGER NOT NULL,
+    began_at REAL NOT NULL, heard TEXT NOT NULL, interims INTEGER NOT NULL, passages TEXT NOT NULL,
+    knowledge_version TEXT NOT NULL, query TEXT NOT NULL, prompt_id TEXT NOT NULL,
+    model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL, stages_ms TEXT NOT NULL, answer TEXT NOT NULL,
+    spoken TEXT NOT NULL, heard_by_caller TEXT NOT NULL, end_reason TEXT NOT NULL,
+    speculations INTEGER NOT NULL, speculations_dropped INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS turns_by_call ON turns (call_id, "index");
+"""
+_JSON_COLUMNS = ("passages", "stages_ms")
+
+
+class RecordsUnusable(Exception):
+    """The file cannot be opened or belongs to a newer version; the message is one line."""
+
+    code = "records_unusable"
+    retryable = False
+
+
+@dataclass(slots=True, frozen=True)
+class CallRecord:
+    """One call. Times are seconds since 1970; recorded again when it ends."""
+
+    call_id: str
+    line: str
+    caller: str
+    started_at: float
+    ended_at: float | None = None
+    end_reason: str = ""
+    outcome: str = ""
+    configuration_hash: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class TurnRecord:
+    """One turn: what was heard, what the answer stood on, what the caller heard of it.
+
+    ``passages`` are objects with ``document_id``, ``passage_id``, ``score`` and ``source``;
+    ``end_reason`` is ``completed``, ``interrupted``, ``failed:<code>``, ``transferred`` or
+    ``hung_up``; ``stages_ms`` has a time for each stage that ran.
+    """
+
+    call_id: str
+    turn_id: str
+    index: int
+    began_at: float
+    heard: str = ""
+    interims: int = 0
+    passages: tuple[dict[str, Any], ...] = ()
+    knowledge_version: str = ""
+    query: str = ""
+    prompt_id: str = ""
+    model: str = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    stages_ms: dict[str, float] = field(default_factory=dict)
+    answer: str = ""
+    spoken: str = ""
+    heard_by_caller: str = ""
+    end_reason: str = ""
+    speculations: int = 0
+    speculations_dropped: int = 0
+
+
+class Records:
+    """The record file: one writer thread, any number of readers."""
+
+    def __init__(self, path: Path, *, max_waiting: int = MAX_WAITING) -> None:
+        self._path = path
+        self._queue: queue.Queue[CallRecord | TurnRecord | threading.Event | None] = queue.Queue(
+            max_waiting
+        )
+        self._starting = threading.Lock()
+        self._closed = False
+        self._writer: threading.Thread | None = None
+
+    @classmethod
+    def open(cls, path: Path) -> Records:
+        """Open or create the file. A damaged one is put aside, never deleted, and begun anew.
+
+        Raises:
+            RecordsUnusable: it cannot be written, or a newer version of the agent wrote it.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+            try:
+                _prepare(path)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+                path.rename(aside)
+                for suffix in ("-wal", "-shm"):
+                    path.with_name(path.name + suffix).unlink(missing_ok=True)
+                log.error("records_damaged", put_aside=aside.name)
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+                _prepare(path)
+        except OSError as error:
+            raise RecordsUnusable(f"{path}: {error.strerror}") from error
+        except sqlite3.Error as error:
+            raise RecordsUnusable(f"{path}: cannot be used for records: {error}") from error
+        records = cls(path)
+        records._ensure_writer()
+        return records
+
+    def record_call(self, record: CallRecord) -> None:
+        """Keep a call; the same ``call_id`` again replaces it. Never blocks, never raises."""
+        self._put(record)
+
+    def record_turn(self, record: TurnRecord) -> None:
+        """Keep a turn; the same ``turn_id`` again replaces it. Never blocks, never raises."""
+        self._put(record)
+
+    def call(self, call_id: str) -> dict[str, Any] | None:
+        """A call with its ``turns`` in order; ``None`` if it is not known. Blocking."""
+        self.flush()
+        calls = self._read("SELECT * FROM calls WHERE call_id = ?", call_id)
+        turns = self._read(
+            'SELECT * FROM turns WHERE call_id = ? ORDER BY "index", began_at', call_id
+        )
+        if not calls and not turns:
+            return None
+        # a call still going on has turns before its own record
+        found = dict(calls[0]) if calls else {"call_id": call_id}
+        return {**found, "turns": [_turn(row) for row in turns]}
+
+    def calls(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The latest calls without their turns, newest first. Blocking."""
+        self.flush()
+        rows = self._read("SELECT * FROM calls ORDER BY started_at DESC LIMIT ?", max(0, limit))
+        return [dict(row) for row in rows]
+
+    def flush(self, timeout_s: float = 2.0) -> bool:
+        """Wait until everything recorded so far is written. Blocking; false on timeout."""
+        if self._closed:
+            return True
+        self._ensure_writer()
+        written = threading.Event()
+        try:
+            self._queue.put(written, timeout=timeout_s)
+        except queue.Full:
+            return False
+        return written.wait(timeout_s)
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Write what waits, then stop. Blocking. Safe to call twice."""
+        if self._closed:
+            return
+        self.flush(timeout_s)
+        self._closed = True
+        with contextlib.suppress(queue.Full):
+            self._queue.put(None, timeout=timeout_s)
+        if self._writer is not None:
+            self._writer.join(timeout_s)
+
+    def _put(self, record: CallRecord | TurnRecord) -> None:
+        if self._closed:
+            _note_lost("closed")
+            return
+        self._ensure_writer()
+        try:
+            self._queue.put_nowait(record)
+        except queue.Full:
+            _note_lost("queue_full")
+
+    def _ensure_writer(self) -> None:
+        with self._starting:
+            if self._writer is not None and self._writer.is_alive():
+                return
+            if self._writer is not None:
+                log.error("records_writer_died")
+            self._writer = threading.Thread(target=self._write_all, name="records", daemon=True)
+            self._writer.start()
+
+    def _read(self, query: str, value: str | int) -> list[sqlite3.Row]:
+        """Rows, read by a connection that cannot write; trouble gives no rows, and a log line."""
+        try:
+            address = f"{self._path.absolute().as_uri()}?mode=ro"
+            with contextlib.closing(sqlite3.connect(address, uri=True)) as database:
+                database.row_factory = sqlite3.Row
+                return database.execute(query, (value,)).fetchall()
+        except sqlite3.Error as error:
+            log.error("records_unreadable", reason=str(error))
+            return []
+
+    # --- in the writer thread ----------------------------------------------------------------
+
+    def _write_all(self) -> None:
+        while True:
+            item = self._queue.get()
+            if item is None:
+                return
+            if isinstance(item, threading.Event):
+                item.set()
+            else:
+                self._write(item)
+
+    def _write(self, record: CallRecord | TurnRecord) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with contextlib.closing(_connect(self._path)) as database, database:
+                    _insert(database, record)
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or attempt == ATTEMPTS:
+                    _note_lost("locked" if "locked" in str(error) else "operational", error)
+                    return
+            except Exception as error:  # a record that cannot be written must not end the thread
+                _note_lost("failed", error)
+                return
+
+
+def _note_lost(reason: str, error: Exception | None = None) -> None:
+    metrics.records_lost.labels(reason=reason).inc()
+    log.error("record_lost", reason=reason, error=str(error) if error else None)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=LOCK_PATIENCE_S)
+    database.execute("PRAGMA synchronous = NORMAL")
+    return database
+
+
+def _prepare(path: Path) -> None:
+    with contextlib.closing(_connect(path)) as database:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise RecordsUnusable(
+                f"{path}: written by a newer version (schema {version}, this one knows "
+                f"{SCHEMA_VERSION}); choose another records.path or upgrade"
+            )
+        if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("quick_check failed")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+
+
+def _insert(database: sqlite3.Connection, record: CallRecord | TurnRecord) -> None:
+    values = asdict(record)
+    for column in _JSON_COLUMNS:
+        if column in values:
+            values[column] = json.dumps(values[column], ensure_ascii=False, default=str)
+    table = "calls" if isinstance(record, CallRecord) else "turns"
+    names = ", ".join(f'"{each.name}"' for each in fields(record))
+    marks = ", ".join(f":{each.name}" for each in fields(record))
+    # table and columns come from the dataclasses above, never from outside
+    database.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608
+
+
+def _turn(row: sqlite3.Row) -> dict[str, Any]:
+    turn = dict(row)
+    for column in _JSON_COLUMNS:
+        turn[column] = json.loads(turn[column])
+    return turn

@@ -1,0 +1,108 @@
+"""From a live reply to the record of its turn. Pure but for the clocks it converts."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+from opentelemetry.trace import Span
+
+from telephony.media_stream import Start
+from voice_agent.config import Settings
+from voice_agent.records import tracing
+from voice_agent.records.store import CallRecord, TurnRecord
+from voice_agent.reply import Reply
+from voice_agent.speech.spoken_text import as_spoken
+
+_OUTCOMES = {"transferred": "handed_over", "agent_hung_up": "ended_by_agent"}
+_SPANS = {
+    "retrieve": ("asked", "retrieved"),
+    "first_token": ("retrieved", "first_token"),
+    "first_sentence": ("first_token", "first_clause"),
+    "first_audio": ("first_clause", "first_audio"),
+    "gate": ("first_audio", "sent"),
+}
+
+
+def configuration_hash(settings: Settings) -> str:
+    """What identifies a configuration in the records: 16 hexadecimal digits."""
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
+
+
+def call_record(
+    start: Start,
+    began_at: float,
+    end_reason: str,
+    settings: Settings,
+    ended_at: float | None = None,
+) -> CallRecord:
+    """The record of a call that is over (``ended_at``: now), times in seconds since 1970."""
+    return CallRecord(
+        call_id=start.call_id,
+        line=start.line,
+        caller=start.caller,
+        started_at=began_at,
+        ended_at=time.time() if ended_at is None else ended_at,
+        end_reason=end_reason,
+        outcome=_OUTCOMES.get(end_reason, "ended_by_caller"),
+        configuration_hash=configuration_hash(settings),
+    )
+
+
+def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
+    """The record of a reply that is over; ``index`` counts the turns of the call from 1."""
+    retrieval = reply.retrieval
+    began = min(
+        [*reply.marks.values(), *([reply.speech_end] if reply.speech_end else [])], default=0
+    )
+    return TurnRecord(
+        call_id=call_id,
+        turn_id=reply.turn_id,
+        index=index,
+        began_at=time.time() - (time.perf_counter() - began if began else 0.0),
+        heard=reply.question,
+        passages=tuple(
+            {
+                "document_id": passage.document_id,
+                "passage_id": passage.passage_id,
+                "score": round(float(passage.score), 4),
+                "source": passage.source,
+            }
+            for passage in (retrieval.passages if retrieval else ())
+        ),
+        knowledge_version=retrieval.version if retrieval else "",
+        query=retrieval.query if retrieval else "",
+        prompt_id=reply.prompt_id,
+        model=reply.model,
+        prompt_tokens=reply.prompt_tokens,
+        cached_tokens=reply.cached_tokens,
+        completion_tokens=reply.completion_tokens,
+        stages_ms=reply.stages_ms(),
+        answer=reply.text,
+        spoken=" ".join(as_spoken(clause.text) for clause in reply.clauses if clause.audio),
+        heard_by_caller=reply.heard,
+        end_reason=f"failed:{reply.failure}" if reply.failure else reply.end_reason,
+    )
+
+
+def trace_turn(call: Span | None, reply: Reply) -> None:
+    """Write a reply's spans; nothing when tracing is off."""
+    marks = {
+        stage: (reply.marks[begin], reply.marks[end])
+        for stage, (begin, end) in _SPANS.items()
+        if begin in reply.marks and end in reply.marks
+    }
+    tracing.record_turn(
+        call,
+        reply.turn_id,
+        reply.stages_ms(),
+        marks,
+        {
+            "road": reply.road.value,
+            "end_reason": reply.end_reason,
+            "model": reply.model,
+            "prompt_id": reply.prompt_id,
+            "prompt_tokens": reply.prompt_tokens,
+            "completion_tokens": reply.completion_tokens,
+        },
+    )
