@@ -1,0 +1,70 @@
+// The conversation as bubbles. Words come from outside: they are only ever set as text.
+
+const MAX_BUBBLES = 200;
+const NAMES = { caller: "You", agent: "Voice agent" };
+
+export class Captions {
+  #list;
+  #scroll;
+  #spoken;
+  #bubbles = new Map();
+
+  constructor(list, scroll, spoken) {
+    this.#list = list;
+    this.#scroll = scroll;
+    this.#spoken = spoken;
+  }
+
+  clear() {
+    this.#bubbles.clear();
+    this.#list.replaceChildren();
+    this.#spoken.replaceChildren();
+  }
+
+  // A caption with an id seen before replaces its words.
+  show({ speaker, id, text, final }) {
+    if (!(speaker in NAMES) || typeof text !== "string") return;
+    const key = `${speaker} ${id}`;
+    const follow = this.#isAtEnd();
+    if (!text.trim()) {
+      this.#bubbles.get(key)?.remove();
+      this.#bubbles.delete(key);
+      return;
+    }
+    const bubble = this.#bubbles.get(key) ?? this.#add(key, speaker);
+    bubble.querySelector("p").textContent = text;
+    bubble.classList.toggle("interim", !final);
+    if (final) this.#announce(speaker, text);
+    if (follow) this.#scroll.scrollTop = this.#scroll.scrollHeight;
+  }
+
+  #add(key, speaker) {
+    const bubble = document.createElement("li");
+    bubble.className = `bubble ${speaker}`;
+    const name = document.createElement("span");
+    name.className = "who";
+    name.textContent = NAMES[speaker];
+    bubble.append(name, document.createElement("p"));
+    this.#list.append(bubble);
+    this.#bubbles.set(key, bubble);
+    if (this.#bubbles.size > MAX_BUBBLES) {
+      const [oldest] = this.#bubbles.keys();
+      this.#bubbles.get(oldest).remove();
+      this.#bubbles.delete(oldest);
+    }
+    return bubble;
+  }
+
+  // Only finished sentences are read out: interim words would talk over the call.
+  #announce(speaker, text) {
+    const line = document.createElement("p");
+    line.textContent = `${NAMES[speaker]}: ${text}`;
+    this.#spoken.append(line);
+    while (this.#spoken.childElementCount > 5) this.#spoken.firstElementChild.remove();
+  }
+
+  #isAtEnd() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
+    return scrollHeight - scrollTop - clientHeight < 80;
+  }
+}
