@@ -81,6 +81,7 @@ def build_index(
             counts[document.document_id] = len(cut)
             passages.extend(cut)
             progress("reading", done, len(documents))
+        refused.sort(key=lambda refusal: refusal.document)
         if not passages:
             reasons = "; ".join(str(refusal) for refusal in refused[:3]) or "the folder is empty"
             raise NothingToIndex(f"{settings.documents}: no document can be used: {reasons}")
@@ -115,7 +116,7 @@ def build_index(
         version=version,
         documents=len(listed),
         passages=len(passages),
-        refused=tuple(sorted(refused, key=lambda refusal: refusal.document)),
+        refused=tuple(refused),
         reused=reused,
         embed_s=round(embed_s, 2),
         seconds=round(time.perf_counter() - started, 2),

@@ -159,7 +159,8 @@ def _fit(blocks: Iterable[str], count_tokens: CountTokens, max_tokens: int) -> I
     """Join blocks while they fit, cutting those that do not at sentences, then at words."""
     pieces: list[tuple[str, str]] = []  # a piece and what joins it to the one before
     for block in blocks:
-        if count_tokens(block) <= max_tokens:
+        longest_word = max(map(len, block.split()), default=0)
+        if longest_word <= _MAX_WORD and count_tokens(block) <= max_tokens:
             pieces.append((block, "\n"))
             continue
         joint = "\n"

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from voice_agent.knowledge.query import MAX_CHARACTERS, make_query, stands_alone
+
+SOFA = ("How much is delivery of a sofa?", "It costs $59.")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "And how long does it take?",
+        "How long does that take?",
+        "What about a chair?",
+        "okay and on Saturdays",
+        "Is that the same for a lamp?",
+        "Why?",
+        "the blue one",
+        "How much?",
+    ],
+)
+def test_a_follow_up_is_searched_with_the_question_before_it(question: str) -> None:
+    assert make_query([SOFA], question) == f"{SOFA[0]} {question}"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How do I reset my password?",
+        "When are your stores open on Sunday?",
+        "There is a screw missing from my bookcase",
+        "What does it cost to install a dishwasher?",
+        "Another question, where are you?",
+        "It says my package was delivered but it is not here.",
+    ],
+)
+def test_a_question_that_names_its_subject_is_searched_alone(question: str) -> None:
+    assert stands_alone(question)
+    assert make_query([SOFA], question) == question
+
+
+def test_it_looks_back_to_the_turn_that_names_the_subject() -> None:
+    history = [("Tell me about gift cards.", ""), SOFA, ("And to Hawaii?", "No."), ("Why?", "")]
+    assert make_query(history, "And then?") == (f"{SOFA[0]} And to Hawaii? Why? And then?")
+
+
+def test_the_first_turn_of_a_call_has_only_itself() -> None:
+    assert make_query([], "and it?") == "and it?"
+    assert make_query([], "") == ""
+
+
+def test_empty_and_endless_turns_do_no_harm() -> None:
+    assert make_query([SOFA, ("", "Are you there?")], " that\n one ") == f"{SOFA[0]} that one"
+    endless = make_query([("lamp " * 500, "")], "how much is it?")
+    assert len(endless) <= MAX_CHARACTERS
+    assert endless.endswith("how much is it?")
