@@ -168,7 +168,8 @@ def supervisor_conf(
             "stopasgroup=true",
             "killasgroup=true",
             "redirect_stderr=true",
-            f"stdout_logfile={_value(log_folder / process.name)}.log",
+            # Expanded twice, unlike every other value.
+            f"stdout_logfile={_value(_value(log_folder / f'{process.name}.log'))}",
             "stdout_logfile_maxbytes=20MB",
             "stdout_logfile_backups=2",
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,8 +15,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from xml.parsers.expat import ExpatError
 from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
@@ -116,6 +119,7 @@ class Supervisor:
         self._socket_folder = self._run_folder
         if len(os.fsencode(self._run_folder / "supervisor.sock.00000000")) > _UNIX_PATH_BYTES:
             self._socket_folder = Path(tempfile.mkdtemp(prefix="voice-agent-"))
+        self._socket = self._socket_folder / "supervisor.sock"
         self._daemon: subprocess.Popen[bytes] | None = None
         self._said: dict[str, int] = {}
 
@@ -127,14 +131,13 @@ class Supervisor:
         """
         self._run_folder.mkdir(parents=True, exist_ok=True)
         self.log_folder.mkdir(parents=True, exist_ok=True)
-        for name in self.processes:
+        for name in ("supervisord", *self.processes):
             log = self.log_folder / f"{name}.log"
             self._said[name] = log.stat().st_size if log.exists() else 0
-        socket = self._socket_folder / "supervisor.sock"
         conf = self._run_folder / "supervisord.conf"
         text = supervisor_conf(
             list(self.processes.values()),
-            socket=socket,
+            socket=self._socket,
             run_folder=self._run_folder,
             log_folder=self.log_folder,
         )
@@ -150,46 +153,65 @@ class Supervisor:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        self._proxy = ServerProxy(
-            "http://127.0.0.1", transport=SupervisorTransport(None, None, f"unix://{socket}")
-        )
         deadline = time.monotonic() + 15
         while True:
             try:
                 self.states()
-            except (OSError, Fault) as error:
+            except (ServeError, Fault) as error:
                 if self._daemon.poll() is not None:
                     said = self._daemon.stderr.read().decode() if self._daemon.stderr else ""
-                    last = said.strip().splitlines()[-1:] or ["it said nothing"]
+                    last = said.strip().splitlines()[:1] or ["it said nothing"]
                     raise ServeError(f"supervisord did not start: {last[0]}") from error
                 if time.monotonic() > deadline:
-                    raise ServeError(f"supervisord does not answer: {error}") from error
+                    raise
                 time.sleep(0.05)
             else:
                 return
 
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        """One request on a connection of its own: a failed one leaves a transport unusable.
+
+        Raises:
+            ServeError: supervisord does not answer, or not in time.
+            Fault: it answers that it cannot.
+        """
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        try:
+            with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+                return getattr(proxy.supervisor, method)(*arguments)
+        except (OSError, HTTPException, ExpatError) as error:
+            raise ServeError(f"supervisord does not answer: {error}") from error
+
     def states(self) -> dict[str, dict[str, Any]]:
         """supervisord's view of each process: ``statename``, ``pid``, ``exitstatus``, …"""
-        answer: Any = self._proxy.supervisor.getAllProcessInfo()
-        return {info["name"]: info for info in answer}
+        return {info["name"]: info for info in self._ask("getAllProcessInfo")}
 
     def launch(self, name: str) -> None:
         """Start one process that does not start by itself, or was given up."""
         try:
-            self._proxy.supervisor.startProcess(name, False)
+            self._ask("startProcess", name, False)
         except Fault as error:
             if error.faultCode != Faults.ALREADY_STARTED:
                 raise ServeError(f"{name}: supervisord cannot start it") from error
 
     def last_words(self, name: str) -> str:
         """The last line a process wrote since we started, if any."""
+        return (self._lines_of(name) or [""])[-1].strip()
+
+    def _lines_of(self, log_name: str) -> list[str]:
         try:
-            with (self.log_folder / f"{name}.log").open("rb") as log:
-                log.seek(self._said.get(name, 0))
-                lines = log.read().decode(errors="replace").strip().splitlines()
+            with (self.log_folder / f"{log_name}.log").open("rb") as log:
+                log.seek(self._said.get(log_name, 0))
+                return log.read().decode(errors="replace").strip().splitlines()
         except OSError:
-            return ""
-        return lines[-1].strip() if lines else ""
+            return []
+
+    def exit_status(self, name: str) -> int | None:
+        """How a process last ended since we started; its log is where supervisord tells, as its
+        interface forgets the status of one that ended too soon."""
+        ended = re.compile(rf"exited: {re.escape(name)} \(exit status (\d+)")
+        found = ended.findall("\n".join(self._lines_of("supervisord")))
+        return int(found[-1]) if found else None
 
     @property
     def alive(self) -> bool:
@@ -244,30 +266,33 @@ def running(
     try:
         supervisor.start()
         if phone_prompts.missing(settings.gateway.prompts):
-            _wait_ready(supervisor, ["synthesiser"], report)
+            wait_ready(supervisor, ["synthesiser"], report)
             report("speaking the phone prompts")
             asyncio.run(phone_prompts.render(settings.gateway.prompts, settings.speech.synthesiser))
         supervisor.launch("gateway")
-        _wait_ready(supervisor, [process.name for process in processes], report)
+        wait_ready(supervisor, [process.name for process in processes], report)
         yield addresses(settings), supervisor
     finally:
         report("stopping")
         supervisor.stop()
 
 
-def _wait_ready(supervisor: Supervisor, names: Sequence[str], report: Report) -> None:
+def wait_ready(supervisor: Supervisor, names: Sequence[str], report: Report) -> None:
+    """Return when each of these answers at its ready address; tell of each as it does.
+
+    Raises:
+        ServeError: one of them ended (its last line says why), or time is up.
+    """
     waiting = {name: supervisor.processes[name] for name in names}
     began = time.monotonic()
     while waiting:
-        states = supervisor.states() if supervisor.alive else {}
-        if not states:
-            raise ServeError("supervisord died")
+        states = supervisor.states()
         for name, process in list(waiting.items()):
             state = states[name]
             if state["statename"] in ("BACKOFF", "EXITED", "FATAL"):
-                words = supervisor.last_words(name) or f"ended with exit code {state['exitstatus']}"
-                exit_code = 2 if state["exitstatus"] == 2 else 1
-                raise ServeError(f"{name}: {words}", exit_code)
+                status = supervisor.exit_status(name)
+                words = supervisor.last_words(name) or f"ended with exit status {status}"
+                raise ServeError(f"{name}: {words}", exit_code=2 if status == 2 else 1)
             if not unreachable(process.ready_url):
                 report(f"{name} ready after {time.monotonic() - began:.1f} s")
                 del waiting[name]
@@ -292,7 +317,7 @@ def watch(supervisor: Supervisor, report: Report) -> None:
         time.sleep(1.0)
         if not supervisor.alive:
             raise ServeError("supervisord died; its processes were stopped with it")
-        with contextlib.suppress(OSError, Fault):
+        with contextlib.suppress(ServeError, Fault):
             for name, info in supervisor.states().items():
                 if info["statename"] in ("FATAL", "EXITED"):
                     since = given_up.setdefault(name, time.monotonic())

@@ -1,0 +1,206 @@
+"""Supervision: a real supervisord with small stand-in servers that die, revive and end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.voice_agent.test_check import free_port
+from voice_agent.check import unreachable
+from voice_agent.config import Settings
+from voice_agent.processes import Process, plan, ports, supervisor_conf
+from voice_agent.serve import NotPrepared, ServeError, Supervisor, addresses, prepare, wait_ready
+
+
+def server(name: str, *, priority: int = 10, autostart: bool = True) -> Process:
+    port = free_port()
+    return Process(
+        name,
+        (sys.executable, "-u", "-m", "http.server", str(port), "--bind", "127.0.0.1"),
+        f"http://127.0.0.1:{port}/",
+        priority=priority,
+        stop_wait_s=5,
+        environment={"GREETING": "100% ready"},
+        autostart=autostart,
+    )
+
+
+def until(condition: Callable[[], bool], patience_s: float = 30) -> None:
+    """Look again and again: the kernel tells nobody but a parent that a process is gone."""
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether that process has ended (a zombie has)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] in "ZX"
+
+
+def silent(_: str) -> None:
+    """Nobody watches."""
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
+    """Makes supervisors, and stops them whatever happens."""
+    made: list[Supervisor] = []
+
+    def make(*processes: Process, folder: Path = tmp_path) -> Supervisor:
+        made.append(Supervisor(processes, folder / "run", folder / "log"))
+        return made[-1]
+
+    yield make
+    for supervisor in made:
+        supervisor.stop()
+
+
+def test_everything_is_up_and_then_everything_is_gone(
+    supervised: Callable[..., Supervisor], tmp_path: Path
+) -> None:
+    first, second = server("first"), server("second", autostart=False)
+    supervisor = supervised(first, second)
+    supervisor.start()
+    wait_ready(supervisor, ["first"], silent)
+    assert unreachable(second.ready_url)
+    supervisor.launch("second")
+    told: list[str] = []
+    wait_ready(supervisor, ["first", "second"], told.append)
+    assert [line.split()[0] for line in told] == ["first", "second"]
+    pids = [info["pid"] for info in supervisor.states().values()]
+    supervisor.stop()
+    assert all(is_gone(pid) for pid in pids)
+    assert unreachable(first.ready_url)
+    assert "Serving HTTP" in (tmp_path / "log" / "first.log").read_text()
+
+
+def test_a_process_that_dies_is_started_again(supervised: Callable[..., Supervisor]) -> None:
+    supervisor = supervised(server("one"))
+    supervisor.start()
+    wait_ready(supervisor, ["one"], silent)
+    until(lambda: supervisor.states()["one"]["statename"] == "RUNNING")
+    before = supervisor.states()["one"]["pid"]
+    os.kill(before, signal.SIGKILL)
+    until(lambda: supervisor.states()["one"]["pid"] not in (0, before))
+    wait_ready(supervisor, ["one"], silent)
+
+
+def test_a_process_that_cannot_start_is_one_line_with_its_last_words(
+    supervised: Callable[..., Supervisor],
+) -> None:
+    code = "import sys; print('starting'); print('port 1 is taken'); sys.exit(2)"
+    broken = Process("broken", (sys.executable, "-c", code), "http://127.0.0.1:1/", 10, 5)
+    supervisor = supervised(broken)
+    supervisor.start()
+    with pytest.raises(ServeError, match=r"^broken: port 1 is taken$") as caught:
+        wait_ready(supervisor, ["broken"], silent)
+    assert caught.value.exit_code == 2
+
+
+def test_a_crash_while_starting_is_exit_code_1(supervised: Callable[..., Supervisor]) -> None:
+    broken = Process(
+        "broken", (sys.executable, "-c", "raise MemoryError"), "http://[::1]:1/", 10, 5
+    )
+    supervisor = supervised(broken)
+    supervisor.start()
+    with pytest.raises(ServeError, match="MemoryError") as caught:
+        wait_ready(supervisor, ["broken"], silent)
+    assert caught.value.exit_code == 1
+
+
+def test_a_deep_folder_does_not_break_the_control_socket(
+    supervised: Callable[..., Supervisor], tmp_path: Path
+) -> None:
+    deep = tmp_path / ("deep" * 20) / ("er %20 " * 5)
+    supervisor = supervised(server("one"), folder=deep)
+    supervisor.start()
+    wait_ready(supervisor, ["one"], silent)
+
+
+def test_no_process_outlives_a_supervisor_that_is_killed(
+    supervised: Callable[..., Supervisor], tmp_path: Path
+) -> None:
+    supervisor = supervised(server("one"))
+    supervisor.start()
+    wait_ready(supervisor, ["one"], silent)
+    pid = supervisor.states()["one"]["pid"]
+    os.kill(int((tmp_path / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
+    until(lambda: is_gone(pid))
+    until(lambda: not supervisor.alive)
+
+
+def test_no_process_outlives_a_serve_that_is_killed(tmp_path: Path) -> None:
+    code = f"""
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.voice_agent.test_serve import server, silent
+from voice_agent.serve import Supervisor, wait_ready
+supervisor = Supervisor([server("one")], Path("run"), Path("log"))
+supervisor.start()
+wait_ready(supervisor, ["one"], silent)
+print(supervisor.states()["one"]["pid"], flush=True)
+time.sleep(600)
+"""
+    serve = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    assert serve.stdout
+    pid = int(serve.stdout.readline())
+    supervisord = int((tmp_path / "run" / "supervisord.pid").read_text())
+    serve.kill()
+    serve.wait()
+    serve.stdout.close()
+    until(lambda: is_gone(pid) and is_gone(supervisord))
+
+
+def test_serve_refuses_with_the_first_finding(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"models": {"folder": str(tmp_path)}})
+    with pytest.raises(NotPrepared, match="whisper-base") as caught:
+        prepare(settings)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+
+
+def test_people_are_told_addresses_they_can_reach() -> None:
+    everywhere = {"sip": {"host": "0.0.0.0", "port": 5080}, "web": {"host": "::"}}  # noqa: S104
+    where = addresses(Settings.model_validate({"gateway": everywhere}))
+    assert where.page == "http://[::1]:8080/"
+    assert where.sip == "sip:agent@127.0.0.1:5080"
+    assert addresses(Settings()).sip == "sip:agent@127.0.0.1"
+    off = Settings.model_validate({"gateway": {"sip": {"enabled": False}}})
+    assert addresses(off).sip == ""
+
+
+def test_the_gateway_stops_before_the_agent_and_the_engines_last() -> None:
+    processes = plan(Settings(), Path("c.yaml"), voice=Path("v.onnx"), language_model=Path("m"))
+    by_priority = sorted(processes, key=lambda process: -process.priority)
+    assert [process.name for process in by_priority[:2]] == ["gateway", "agent"]
+
+
+def test_a_language_model_that_runs_elsewhere_is_not_started() -> None:
+    remote = {"answering": {"model": {"serve": False, "url": "http://gpu.example:8000/v1"}}}
+    settings = Settings.model_validate(remote)
+    processes = plan(settings, Path("c.yaml"), voice=Path("v.onnx"), language_model=None)
+    assert [process.name for process in processes] == ["synthesiser", "agent", "gateway"]
+    assert "language model" not in [port.of for port in ports(settings)]
+
+
+def test_a_percent_sign_in_a_path_reaches_supervisord_as_it_is(tmp_path: Path) -> None:
+    text = supervisor_conf(
+        [server("one")], socket=tmp_path / "s", run_folder=Path("/a%b"), log_folder=Path("/c")
+    )
+    assert "pidfile=/a%%b/supervisord.pid" in text
+    assert "100%% ready" in text
