@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
@@ -11,17 +12,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from voice_agent.config import Settings
+from voice_agent.answering.chat_protocol import Token
+from voice_agent.answering.language_model import LanguageModel
+from voice_agent.answering.language_model_errors import LanguageModelError
+from voice_agent.answering.prompt import AnswerPrompt
+from voice_agent.config import AnsweringSettings, Settings
 from voice_agent.knowledge.build import BuildReport, build_index
 from voice_agent.knowledge.errors import KnowledgeError
 from voice_agent.knowledge.index import Knowledge, Retrieval, load_embedder
 from voice_agent.knowledge.store import PassageStore
 
-_ANSWER_PATIENCE_S = 30.0
 _COMMAND_DEADLINE_MS = 30_000  # a person at a prompt can wait; a caller cannot
 
 
-def build(settings: Settings, *, as_json: bool) -> int:
+def build(settings: Settings, as_json: bool) -> int:
     """Build and promote the index; 0 when done, 1 when nothing could be built.
 
     Refused documents are listed with their reasons, and do not make the build fail.
@@ -78,7 +82,7 @@ def _print_report(report: BuildReport) -> None:
     )
 
 
-def ask(settings: Settings, question: str, *, as_json: bool) -> int:
+def ask(settings: Settings, question: str, as_json: bool) -> int:
     """Print the passages a question finds, and the model's answer if its server runs.
 
     Works beside running agents. 0 when passages were found, 1 when none was or on an error.
@@ -92,18 +96,37 @@ def ask(settings: Settings, question: str, *, as_json: bool) -> int:
             knowledge.close()
     except KnowledgeError as error:
         return _fail(error, as_json)
+    answer = asyncio.run(_answer(settings.answering, question, found)) if found.passages else None
     if as_json:
-        print(json.dumps(_found_fields(question, found), indent=2, ensure_ascii=False))
+        fields: dict[str, Any] = {"question": question, "answer": answer, **asdict(found)}
+        print(json.dumps(fields, indent=2, ensure_ascii=False))
     else:
-        _print_found(found)
+        _print_found(found, answer)
     return 0 if found.passages else 1
 
 
-def _found_fields(question: str, found: Retrieval) -> dict[str, Any]:
-    return {"question": question, **asdict(found)}
+async def _answer(settings: AnsweringSettings, question: str, found: Retrieval) -> str | None:
+    """What the language model says to the passages; None when its server cannot be used."""
+    try:
+        template = settings.prompt.read_text(encoding="utf-8")
+    except OSError:
+        return None
+    messages = AnswerPrompt(template, settings.company).messages(question, found.passages)
+    model = LanguageModel(settings.model)
+    text = ""
+    try:
+        async with aclosing(model.stream(messages)) as items:
+            async for item in items:
+                if isinstance(item, Token):
+                    text += item.text
+    except LanguageModelError:
+        return None
+    finally:
+        await model.close()
+    return text.strip() or None
 
 
-def _print_found(found: Retrieval) -> None:
+def _print_found(found: Retrieval, answer: str | None) -> None:
     console = Console(highlight=False)
     if not found.passages:
         console.print("No passage is near enough to this question.")
@@ -112,6 +135,8 @@ def _print_found(found: Retrieval) -> None:
         console.print(f"[bold]{passage.score:.2f}  {escape(passage.title + heading)}[/]")
         console.print(f"      {escape(passage.text)}")
         console.print(f"      [dim]{escape(passage.source)}  {escape(passage.passage_id)}[/]")
+    if answer is not None:
+        console.print(f"\n[bold green]{escape(answer)}[/]\n")
     console.print(f"[dim]{found.took_ms:.1f} ms, version {found.version}[/]")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ CONFIGS = Path(__file__).parents[3] / "configs"
 WORD_LIMIT = 75
 
 
+@cache
 def documents() -> list[Document]:
     found, refused = read_documents(CONFIGS / "knowledge")
     assert refused == []
     return found
 
 
+@cache
 def passages() -> list[Passage]:
     return [
         passage
@@ -30,7 +33,9 @@ def passages() -> list[Passage]:
 
 
 def questions() -> list[dict[str, Any]]:
-    asked = yaml.safe_load((CONFIGS / "knowledge_questions.yaml").read_text(encoding="utf-8"))
+    asked: list[dict[str, Any]] = yaml.safe_load(
+        (CONFIGS / "knowledge_questions.yaml").read_text(encoding="utf-8")
+    )
     return asked + [entry["follow_up"] for entry in asked if "follow_up" in entry]
 
 
