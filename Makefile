@@ -33,6 +33,9 @@ test: setup-dev ## Run every test that needs nothing beyond Python packages
 test-all: setup-dev ## Also those against Debian's sip-tester, baresip and Chromium
 	$(BIN)/python -m pytest
 
+test-vllm: setup-dev ## Hold the language-model client to vLLM itself, in an environment of its own
+	$(BIN)/python -m evals.vllm_cpu test
+
 lint: $(VENV)/.installed-dev ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -73,4 +76,4 @@ lock: ## Resolve dependencies anew (needs uv)
 	rm build-requirements.in
 
 clean: ## Remove everything that was built or fetched
-	rm -rf $(VENV) .venv-vllm var build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) var build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,7 +13,7 @@ from voice_agent.speech.synthesiser import Synthesiser
 SAMPLE_RATE_HZ = 16_000
 
 SENTENCES = {
-    "hold": "One moment please, I am putting you through.",
+    "hold": "Please stay on the line. Someone will be with you in a moment.",
     "trouble": (
         "I'm sorry, I am having some trouble right now. Please stay on the line, "
         "I will find someone to help you."

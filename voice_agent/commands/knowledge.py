@@ -19,7 +19,7 @@ def build_command(json: JsonOption = False, config: ConfigOption = DEFAULT_CONFI
     """
     from voice_agent.knowledge.commands import build
 
-    raise typer.Exit(build(read_settings(config), json) or 0)
+    raise typer.Exit(build(read_settings(config), as_json=json))
 
 
 @app.command("ask")
@@ -34,4 +34,4 @@ def ask_command(
     """
     from voice_agent.knowledge.commands import ask
 
-    raise typer.Exit(ask(read_settings(config), question, json) or 0)
+    raise typer.Exit(ask(read_settings(config), question, as_json=json))
