@@ -180,7 +180,9 @@ class AgentLink:
 
     async def _open(self, start: Start) -> AgentStream:
         if self._session is None:
-            self._session = aiohttp.ClientSession()
+            # A connection a call, as many as there are calls; none outlives its call.
+            connector = aiohttp.TCPConnector(limit=0, force_close=True)
+            self._session = aiohttp.ClientSession(connector=connector)
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):

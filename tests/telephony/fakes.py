@@ -1,4 +1,4 @@
-"""Hand-written stand-ins: a clock turned by hand, a leg in memory, an agent behind a real socket."""
+"""Stand-ins: a clock turned by hand, a leg in memory, an agent behind a real socket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE_S = 20.0
 async def eventually(condition: Callable[[], object]) -> None:
     """Let the loop run until the condition holds."""
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - whatever changes it does so in its own task
             await asyncio.sleep(0)
 
 

@@ -250,8 +250,8 @@ async def test_the_hold_prompt_lasts_until_the_new_agents_first_word() -> None:
         stage.agent.refuse_with = None
         await stage.clock.advance_until(lambda: stage.agent.streams)
         agent = await stage.agent.stream()
-        await stage.clock.advance(1.0)
-        assert np.frombuffer(b"".join(caller.heard[-30:]), "<i2").any()
+        await stage.clock.advance(4.0)
+        assert any(frame != SILENCE for frame in caller.heard[-150:])
         await agent.say(voice(9))
         await eventually(lambda: stage.media().agent_spoke)
         await stage.clock.advance(0.04)
@@ -477,8 +477,7 @@ async def test_a_recording_has_the_caller_left_and_what_the_caller_hears_right(
         await stage.clock.advance(0.02)
         caller.tell(LegEnded("bye"))
         await stage.calls[0]
-        (path,) = tmp_path.iterdir()
-        assert path.name == f"{agent.start.call_id}.wav"
+        path = tmp_path / f"{agent.start.call_id}.wav"
         with wave.open(str(path)) as file:
             assert (file.getnchannels(), file.getframerate()) == (2, SAMPLE_RATE_HZ)
             both = np.frombuffer(file.readframes(10_000), "<i2").reshape(-1, 2)

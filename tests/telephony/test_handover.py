@@ -1,0 +1,401 @@
+"""Handing a caller to a person: every way it can go, and every moment it can be cut short."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+
+import pytest
+
+from telephony.audio import SILENCE
+from telephony.call import DigitPressed, HoldChanged, LegEnded, LegState
+from telephony.call_session import CallSession
+from telephony.media_stream import Cleared, Dtmf, Message, Resume, Stop, Transfer
+from tests.telephony.fakes import AgentEnd, FakeLeg, eventually
+from tests.telephony.stage import Stage, staged, voice
+
+URI = "sip:human@127.0.0.1:5070"
+BRIEF = base64.b64encode(voice(50, 2)).decode()
+
+
+def states(agent: AgentEnd) -> list[tuple[str, str]]:
+    return [(m.state, m.reason) for m in agent.messages if isinstance(m, Transfer)]
+
+
+def last_state(agent: AgentEnd) -> str:
+    return states(agent)[-1][0] if states(agent) else ""
+
+
+def handed_back(agent: AgentEnd) -> list[Message]:
+    return agent.of(Resume)
+
+
+async def ring_person(stage: Stage, caller: FakeLeg) -> tuple[AgentEnd, FakeLeg]:
+    agent = await stage.connect(caller)
+    await agent.send(Transfer(reason="asked for a person", announcement=BRIEF))
+    await eventually(lambda: states(agent))
+    return agent, stage.line.leg
+
+
+async def bridge(stage: Stage, caller: FakeLeg) -> tuple[AgentEnd, FakeLeg]:
+    agent, person = await ring_person(stage, caller)
+    await person.answer()
+    await stage.clock.advance_until(lambda: last_state(agent) == "bridged")
+    return agent, person
+
+
+async def test_while_it_rings_the_caller_and_the_agent_go_on_talking() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent, person = await ring_person(stage, caller)
+        assert states(agent) == [("ringing", "")]
+        assert stage.line.rung[0][0] == URI
+        caller.speak(voice(1))
+        await agent.say(voice(9))
+        await eventually(lambda: stage.media().agent_spoke)
+        await stage.clock.advance(0.02)
+        await eventually(lambda: agent.frames)
+        assert caller.heard == [voice(9)]
+        assert agent.frames == [voice(1)]
+        assert person.heard == []
+
+
+async def test_the_announcement_is_for_the_person_alone() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent, person = await ring_person(stage, caller)
+        await person.answer()
+        await eventually(lambda: last_state(agent) == "answered")
+        caller.speak(voice(1), voice(1))
+        person.speak(voice(2), voice(2))
+        await agent.say(voice(9, 2))
+        await eventually(lambda: stage.media().agent_spoke)
+        await stage.clock.advance(0.04)
+        assert person.heard == [voice(50)] * 2
+        assert caller.heard == [voice(9)] * 2
+        await eventually(lambda: len(agent.frames) == 2)
+        assert agent.frames == [voice(1)] * 2
+
+
+async def test_once_bridged_they_hear_each_other_and_the_agent_hears_silence() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent, person = await bridge(stage, caller)
+        assert [state for state, _ in states(agent)] == ["ringing", "answered", "bridged"]
+        before = len(agent.frames)
+        caller.speak(voice(1))
+        person.speak(voice(2))
+        await agent.say(voice(9, 5))
+        await stage.clock.advance(0.02)
+        await eventually(lambda: len(agent.frames) == before + 1)
+        assert caller.heard[-1] == voice(2)
+        assert person.heard[-1] == voice(1)
+        assert agent.frames[-1] == SILENCE
+        await stage.clock.advance(0.2)
+        assert voice(9) not in caller.heard
+
+
+async def test_bridging_drops_what_the_agent_had_not_said_yet() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent, person = await ring_person(stage, caller)
+        await agent.say(voice(9, 500))
+        await eventually(lambda: stage.media().agent_spoke)
+        await person.answer()
+        await stage.clock.advance_until(lambda: last_state(agent) == "bridged")
+        (cleared,) = agent.of(Cleared)
+        assert isinstance(cleared, Cleared)
+        assert cleared.played_ms + cleared.dropped_ms == 10_000
+
+
+async def test_keys_and_hold_work_across_the_bridge() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent, person = await bridge(stage, caller)
+        caller.tell(DigitPressed("1", 100))
+        person.tell(DigitPressed("2", 100))
+        await eventually(lambda: person.digits and caller.digits)
+        assert (person.digits, caller.digits) == (["1"], ["2"])
+        assert agent.of(Dtmf) == []
+        person.tell(HoldChanged(True))
+        await eventually(lambda: stage.media().human_held)
+        await stage.clock.advance(1.0)
+        assert any(frame != SILENCE for frame in caller.heard[-50:])
+
+
+async def test_when_the_person_hangs_up_the_call_ends() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent, person = await bridge(stage, caller)
+        person.tell(LegEnded("bye"))
+        await stage.calls[0]
+        assert caller.hung_up == ["human_hung_up"]
+        await eventually(lambda: agent.closed)
+        assert states(agent)[-1] == ("ended", "hung_up")
+        assert agent.messages[-1] == Stop("human_hung_up")
+
+
+async def test_when_the_persons_line_breaks_the_agent_has_the_caller_again() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent, person = await bridge(stage, caller)
+        person.tell(LegEnded("timeout", 408))
+        await eventually(lambda: handed_back(agent))
+        assert states(agent)[-1] == ("ended", "lost")
+        assert handed_back(agent) == [Resume("lost")]
+        await agent.say(voice(9))
+        await eventually(lambda: stage.media().buffered_ms)
+        await stage.clock.advance(0.02)
+        assert caller.heard[-1] == voice(9)
+
+
+async def test_the_agent_may_be_given_the_caller_when_the_person_hangs_up() -> None:
+    async with staged(human={"after_hang_up": "agent"}) as stage:
+        agent, person = await bridge(stage, FakeLeg())
+        person.tell(LegEnded("bye"))
+        await eventually(lambda: handed_back(agent))
+        assert handed_back(agent) == [Resume("hung_up")]
+        assert stage.gateway.live_calls == 1
+
+
+async def test_when_the_caller_hangs_up_the_persons_leg_ends() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        _, person = await bridge(stage, caller)
+        caller.tell(LegEnded("bye"))
+        await stage.calls[0]
+        assert person.state is LegState.ENDED
+
+
+async def test_an_agent_may_leave_while_a_person_has_the_caller() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent, person = await bridge(stage, caller)
+        await agent.send(Stop("handed over"))
+        await agent.leave()
+        await eventually(lambda: stage.media().stream is None)
+        await stage.clock.advance(60.0)
+        person.speak(voice(2))
+        await stage.clock.advance(0.02)
+        assert caller.heard[-1] == voice(2)
+        assert len(stage.agent.streams) == 1
+
+
+async def test_a_caller_whose_agent_and_person_are_both_gone_gets_a_new_agent() -> None:
+    async with staged() as stage:
+        agent, person = await bridge(stage, FakeLeg())
+        agent.die()
+        await eventually(lambda: stage.media().stream is None)
+        person.tell(LegEnded("timeout", 504))
+        await stage.clock.advance_until(lambda: len(stage.agent.streams) == 2)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (486, "busy"),
+        (600, "busy"),
+        (603, "declined"),
+        (480, "no_answer"),
+        (404, "unknown_target"),
+        (503, "unreachable"),
+        (0, "unreachable"),
+    ],
+)
+async def test_a_person_who_cannot_be_had_leaves_the_caller_with_the_agent(
+    code: int, reason: str
+) -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent, person = await ring_person(stage, caller)
+        person.tell(LegEnded("refused", code))
+        await eventually(lambda: len(states(agent)) == 2)
+        assert states(agent)[-1] == ("failed", reason)
+        assert handed_back(agent) == []
+        await agent.say(voice(9))
+        await eventually(lambda: stage.media().agent_spoke)
+        await stage.clock.advance(0.02)
+        assert caller.heard[-1] == voice(9)
+
+
+async def test_a_person_who_does_not_answer_is_rung_only_so_long() -> None:
+    async with staged(human={"ring_timeout_s": 5}) as stage:
+        agent, person = await ring_person(stage, FakeLeg())
+        await stage.clock.advance(4.9)
+        assert person.hung_up == []
+        await stage.clock.advance(0.2)
+        await eventually(lambda: len(states(agent)) == 2)
+        assert states(agent)[-1] == ("failed", "no_answer")
+        await eventually(lambda: person.hung_up)
+
+
+async def test_a_person_who_hangs_up_during_the_announcement_is_a_failed_transfer() -> None:
+    async with staged() as stage:
+        agent, person = await ring_person(stage, FakeLeg())
+        await person.answer()
+        await eventually(lambda: last_state(agent) == "answered")
+        person.tell(LegEnded("bye"))
+        await eventually(lambda: states(agent)[-1] == ("failed", "hung_up_early"))
+        assert stage.gateway.live_calls == 1
+
+
+async def test_a_line_that_cannot_dial_is_a_failed_transfer() -> None:
+    async with staged() as stage:
+        agent = await stage.connect(FakeLeg())
+        stage.line.broken = True
+        await agent.send(Transfer())
+        await eventually(lambda: states(agent))
+        assert states(agent) == [("failed", "unreachable")]
+
+
+async def test_without_a_line_a_transfer_fails() -> None:
+    async with staged() as stage:
+        stage.gateway.dial = None
+        agent = await stage.connect(FakeLeg())
+        await agent.send(Transfer())
+        await eventually(lambda: states(agent))
+        assert states(agent) == [("failed", "no_line")]
+
+
+async def test_a_target_nobody_configured_is_not_rung() -> None:
+    async with staged() as stage:
+        agent = await stage.connect(FakeLeg())
+        await agent.send(Transfer(target="sip:+19005550100@premium.example"))
+        await eventually(lambda: states(agent))
+        assert states(agent) == [("failed", "transfer_target_refused")]
+        assert stage.line.rung == []
+
+
+async def test_a_failed_transfer_can_be_tried_again() -> None:
+    async with staged() as stage:
+        agent, person = await ring_person(stage, FakeLeg())
+        person.tell(LegEnded("busy", 486))
+        await eventually(lambda: len(states(agent)) == 2)
+        await agent.send(Transfer())
+        await eventually(lambda: len(stage.line.rung) == 2)
+
+
+async def test_a_second_transfer_while_one_rings_is_ignored() -> None:
+    async with staged() as stage:
+        agent, person = await ring_person(stage, FakeLeg())
+        await agent.send(Transfer())
+        await agent.send(Dtmf("1"))
+        await eventually(lambda: person.state is LegState.RINGING)
+        await stage.clock.advance(0.1)
+        assert len(stage.line.rung) == 1
+
+
+@pytest.mark.parametrize("announcement", ["%%%", base64.b64encode(b"odd").decode(), ""])
+async def test_a_person_is_rung_even_if_the_announcement_is_unusable(announcement: str) -> None:
+    async with staged() as stage:
+        agent = await stage.connect(FakeLeg())
+        await agent.send(Transfer(announcement=announcement))
+        await eventually(lambda: stage.line.rung)
+        await stage.line.leg.answer()
+        await stage.clock.advance_until(lambda: last_state(agent) == "bridged")
+
+
+async def test_an_agent_that_dies_while_it_rings_does_not_stop_the_ringing() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent, person = await ring_person(stage, caller)
+        agent.die()
+        await eventually(lambda: stage.media().stream is None)
+        await stage.clock.advance(1.0)
+        await person.answer()
+        await stage.clock.advance(0.2)
+        person.speak(voice(2))
+        await stage.clock.advance(0.02)
+        assert caller.heard[-1] == voice(2)
+
+
+# --- hanging up at any moment ------------------------------------------------------------------
+
+
+async def _ringing(stage: Stage, caller: FakeLeg) -> None:
+    caller.answers = False
+    stage.ring(caller)
+    await stage.agent.stream()
+
+
+async def _with_agent(stage: Stage, caller: FakeLeg) -> None:
+    agent = await stage.connect(caller)
+    await agent.say(voice(9, 50))
+    await stage.clock.advance(0.1)
+
+
+async def _holding(stage: Stage, caller: FakeLeg) -> None:
+    stage.agent.refuse_with = 503
+    stage.ring(caller)
+    await eventually(lambda: caller.state is LegState.ANSWERED)
+
+
+async def _person_ringing(stage: Stage, caller: FakeLeg) -> None:
+    await ring_person(stage, caller)
+
+
+async def _person_for_lack_of_agent(stage: Stage, caller: FakeLeg) -> None:
+    stage.agent.refuse_with = 401
+    stage.ring(caller)
+    await stage.clock.advance_until(lambda: stage.line.rung)
+
+
+async def _announcing(stage: Stage, caller: FakeLeg) -> None:
+    agent, person = await ring_person(stage, caller)
+    await person.answer()
+    await eventually(lambda: last_state(agent) == "answered")
+
+
+async def _bridged(stage: Stage, caller: FakeLeg) -> None:
+    await bridge(stage, caller)
+
+
+async def _goodbye(stage: Stage, caller: FakeLeg) -> None:
+    await _person_for_lack_of_agent(stage, caller)
+    stage.line.leg.tell(LegEnded("busy", 486))
+    await stage.clock.advance(0.04)
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        _ringing,
+        _with_agent,
+        _holding,
+        _person_ringing,
+        _person_for_lack_of_agent,
+        _announcing,
+        _bridged,
+        _goodbye,
+    ],
+)
+@pytest.mark.parametrize("how", ["caller", "gateway", "cancelled"])
+async def test_whenever_a_call_ends_everything_of_it_is_freed(reach: object, how: str) -> None:
+    async with staged() as stage:
+        before = asyncio.all_tasks()
+        caller = FakeLeg()
+        await reach(stage, caller)  # type: ignore[operator]
+        call = stage.calls.pop()
+        if how == "caller":
+            caller.tell(LegEnded("bye"))
+            await call
+        elif how == "gateway":
+            (session,) = stage.gateway.calls.values()
+            assert isinstance(session, CallSession)
+            session.end("gateway_stopped")
+            await call
+        else:
+            call.cancel()
+            await asyncio.wait([call])
+            assert call.cancelled()
+        assert caller.state is LegState.ENDED
+        assert stage.gateway.live_calls == 0
+        for _, _, person in stage.line.rung:
+            assert person.state is LegState.ENDED
+        await eventually(lambda: all(agent.closed for agent in stage.agent.streams))
+        await eventually(lambda: {t for t in asyncio.all_tasks() - before if _ours(t)} == set())
+
+
+def _ours(task: asyncio.Task[object]) -> bool:
+    """Not a task of the fake agent's web server."""
+    return "RequestHandler" not in repr(task.get_coro())
