@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 RATE_HZ = 8_000
 """G.711's rate, which is the line's."""
+PACKET_SAMPLES = RATE_HZ * 20 // 1000
 
 Samples: TypeAlias = NDArray[np.int16]
 
@@ -86,6 +87,8 @@ def read_utterance(path: Path) -> Utterance:
         raise AudioFileError(f"{path}: holds no speech")
     lead = max(0, voiced[0].start - RATE_HZ // 10)
     kept = samples[lead : voiced[0].end]
+    # Whole packets, so that a packet passes with all its samples or not at all.
+    kept = np.pad(kept, (0, -len(kept) % PACKET_SAMPLES))
     return Utterance(str(path), kept, Span(voiced[0].start - lead, voiced[0].end - lead))
 
 

@@ -1,0 +1,95 @@
+"""What the agent itself recorded of a call, fetched and laid beside what the caller said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+ATTEMPTS = 6
+PAUSE_S = 0.5
+TIMEOUT_S = 3.0
+EARLY_S = 0.3
+"""Two machines' clocks may differ by so much."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTurn:
+    """The agent's side of one turn. ``stages_ms`` as the agent names them."""
+
+    heard: str
+    answer: str
+    sources: list[str]
+    stages_ms: dict[str, float]
+
+
+async def ask_record(url: str, token: str, turns: int) -> tuple[dict[str, Any] | None, str]:
+    """The record at ``url``, or why there is none. Asks again for a while when it has not ended or
+    has fewer turns than expected: the agent writes it after the call."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    record: dict[str, Any] | None = None
+    why = ""
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(PAUSE_S)
+            try:
+                async with session.get(url) as answer:
+                    if answer.status == 200:
+                        found = await answer.json()
+                        record = found if isinstance(found, dict) else None
+                    elif answer.status in (401, 403):
+                        return None, "the agent wants another token"
+                    why = f"the agent answered {answer.status}"
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                return record, f"the agent cannot be asked ({type(error).__name__})"
+            if record and record.get("ended_at") and len(spoken_turns(record)) >= turns:
+                break
+    return record, why
+
+
+def spoken_turns(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The turns in which the agent heard the caller: neither the greeting nor a reminder."""
+    turns = record.get("turns")
+    if not isinstance(turns, list):
+        return []
+    return [turn for turn in turns if isinstance(turn, dict) and turn.get("heard")]
+
+
+def matched(record: dict[str, Any], began: Sequence[float]) -> list[KnownTurn | None]:
+    """For each thing said, beginning at these wall-clock times (seconds since 1970), what the agent
+    has of it. A recording that the agent took for two turns has both. Turns without a usable time
+    are matched by their order."""
+    turns = spoken_turns(record)
+    groups: list[list[dict[str, Any]]] = [[] for _ in began]
+    for turn in turns:
+        at = turn.get("began_at")
+        if not isinstance(at, int | float):
+            groups = [[turn] for turn in turns[: len(began)]]
+            groups += [[] for _ in range(len(began) - len(groups))]
+            break
+        before = [number for number, start in enumerate(began) if start <= at + EARLY_S]
+        if before:
+            groups[before[-1]].append(turn)
+    return [_joined(group) for group in groups]
+
+
+def _joined(turns: Sequence[dict[str, Any]]) -> KnownTurn | None:
+    if not turns:
+        return None
+    sources: list[str] = []
+    for turn in turns:
+        given = turn.get("sources") or [
+            passage.get("source", "") for passage in turn.get("passages") or []
+        ]
+        sources += [source for source in given if source and source not in sources]
+    return KnownTurn(
+        heard=" ".join(str(turn["heard"]) for turn in turns),
+        answer=" ".join(str(turn["answer"]) for turn in turns if turn.get("answer")),
+        sources=sources,
+        stages_ms=dict(turns[-1].get("stages_ms") or {}),
+    )

@@ -1,0 +1,349 @@
+"""A telephone of our own: one SIP call, spoken into and listened to with exact positions.
+
+It uses the SIP stack directly, in a process that has no other part in it (the stack allows one
+runtime a process), so that what it measures is what a telephone elsewhere would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from baresip import (
+    AudioNotActive,
+    AudioRestarted,
+    BaresipError,
+    Call,
+    CallState,
+    DigitEvent,
+    Event,
+    Runtime,
+    StackEvent,
+    UserAgent,
+)
+
+from evals.wire_audio import RATE_HZ, Chunk, Samples, Span, Utterance, drawn, placed
+from telephony.settings import SipSettings
+from telephony.sip_stack import Transport, configuration, leg_id_of, own_account, transports
+
+POLL_S = 0.004
+AHEAD_SAMPLES = RATE_HZ * 60 // 1000
+"""Written ahead of the wire, so that a busy machine does not make the caller stutter."""
+HEARD_RMS = 60.0
+MAX_CALL_S = 3_600
+
+
+class CallError(Exception):
+    """The call could not be made or broke; ``status`` is the SIP status where there is one."""
+
+    code = "call_failed"
+    retryable = True
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class WireCall:
+    """One answered call. Time is seconds since it was answered."""
+
+    def __init__(self, call: Call) -> None:
+        self.call_id = leg_id_of(call.call_id or "")
+        self.answered_at = time.time()
+        """Wall-clock time of position 0 (seconds since 1970)."""
+        self.digits = ""
+        """Keys the far end pressed."""
+        self.ended = asyncio.Event()
+        self.end_reason = ""
+        self.far_end_holds = False
+        self.sound_began_s: float | None = None
+        """When the sound now or last heard began, after at least ``quiet_ms`` of silence."""
+        self.last_sound_s: float | None = None
+        self.quiet_ms = 300.0
+        self._call = call
+        self._zero = time.monotonic()
+        self._sent: list[Chunk] = []
+        self._received: list[Chunk] = []
+        self._to_send = np.zeros(0, dtype=np.int16)
+        self._written = np.zeros(0, dtype=np.int16)
+        self._drained = asyncio.Event()
+        self._drained.set()
+        call.on(self._on_event)
+        call.on_dtmf(self._on_digit)
+        if call.state is CallState.CLOSED:
+            self.ended.set()
+        self._pump = asyncio.create_task(self._run())
+
+    # --- doing ---------------------------------------------------------------------------------
+
+    @property
+    def now_s(self) -> float:
+        return time.monotonic() - self._zero
+
+    async def say(self, utterance: Utterance) -> range:
+        """Say it in real time; returns when its last sample has left: which of the sent chunks of
+        ``axis`` it was.
+
+        Raises:
+            CallError: the call ended before it was said.
+        """
+        first_chunk = len(self._sent)
+        self._to_send = np.concatenate((self._to_send, utterance.samples))
+        self._drained.clear()
+        done = asyncio.create_task(self._drained.wait())
+        over = asyncio.create_task(self.ended.wait())
+        try:
+            await asyncio.wait({done, over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            done.cancel()
+            over.cancel()
+        if not self._drained.is_set():
+            raise CallError(f"the call ended while the caller spoke: {self.end_reason}")
+        return range(first_chunk, len(self._sent))
+
+    async def press(self, digits: str) -> None:
+        """Press keys, about 0.22 s each."""
+        with contextlib.suppress(BaresipError):
+            await self._call.send_dtmf(digits)
+
+    async def hold(self, held: bool) -> None:
+        """Put the far end on hold or take it back."""
+        with contextlib.suppress(BaresipError):
+            await (self._call.hold() if held else self._call.resume())
+
+    async def wait_for_sound(self, after_s: float, timeout_s: float) -> float | None:
+        """When sound begins after ``after_s``; ``None`` on timeout or when the call ends."""
+        return await self._wait(
+            lambda: began if (began := self.sound_began_s or -1.0) > after_s else None, timeout_s
+        )
+
+    async def wait_for_quiet(self, quiet_ms: float, timeout_s: float) -> float | None:
+        """Wait until nothing has been heard for so long; ``None`` on timeout or when it ends."""
+
+        def quiet() -> float | None:
+            now_s = self.now_s
+            last_s = self.last_sound_s or 0.0
+            return now_s if (now_s - last_s) * 1000 >= quiet_ms else None
+
+        return await self._wait(quiet, timeout_s)
+
+    async def wait_for_end(self, timeout_s: float) -> None:
+        """Let time pass, or the call end."""
+        await self._wait(lambda: None, timeout_s)
+
+    async def hang_up(self) -> None:
+        """End the call and stop listening; harmless when it has ended."""
+        with contextlib.suppress(BaresipError):
+            await self._call.hangup()
+        self._pump.cancel()
+        await asyncio.wait({self._pump})
+        self.ended.set()
+        if not self._pump.cancelled():
+            self._pump.result()
+
+    # --- what was ------------------------------------------------------------------------------
+
+    @property
+    def loudness_rms(self) -> float:
+        """How loud the last 20 ms received were."""
+        return _rms(self._received[-1].samples) if self._received else 0.0
+
+    def axis(self) -> tuple[Samples, Samples, list[Span]]:
+        """Sent and received on one axis (equally long), and where each sent chunk lies."""
+        sent = placed(self._sent, ends_when_seen=True)
+        received = placed(self._received, ends_when_seen=False)
+        ends = [spans[-1].end for spans in (sent, received) if spans]
+        length = max(0, max(ends, default=0))
+        left = drawn(self._sent, sent, length)
+        return left, drawn(self._received, received, length), sent
+
+    # --- the audio -----------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while not self.ended.is_set() and self.now_s < MAX_CALL_S:
+            # A negotiation under way; what is said meanwhile is lost, as on any phone.
+            with contextlib.suppress(AudioNotActive, AudioRestarted):
+                self._receive()
+                self._send()
+            await asyncio.sleep(POLL_S)
+
+    def _receive(self) -> None:
+        info = self._call.audio.info()
+        if not info.rx_ready:
+            return
+        pcm = self._call.audio.read(RATE_HZ * 2)
+        if not pcm:
+            return
+        now_s = self.now_s
+        samples = np.frombuffer(pcm, dtype="<i2")
+        self._received.append(Chunk(now_s, samples))
+        if _rms(samples) > HEARD_RMS:
+            last_s = self.last_sound_s
+            if last_s is None or (now_s - last_s) * 1000 > self.quiet_ms:
+                self.sound_began_s = now_s
+            self.last_sound_s = now_s
+
+    def _send(self) -> None:
+        info = self._call.audio.info()
+        if not info.tx_ready:
+            return
+        passed = len(self._written) - info.tx_buffered // 2
+        if passed > 0:
+            self._sent.append(Chunk(self.now_s, self._written[:passed]))
+            self._written = self._written[passed:]
+        room = AHEAD_SAMPLES - len(self._written)
+        if room > 0 and len(self._to_send):
+            part = self._to_send[:room]
+            accepted = self._call.audio.write(part.tobytes()) // 2
+            self._written = np.concatenate((self._written, part[:accepted]))
+            self._to_send = self._to_send[accepted:]
+        if not len(self._to_send) and not len(self._written):
+            self._drained.set()
+
+    async def _wait(self, condition: Callable[[], float | None], timeout_s: float) -> float | None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not self.ended.is_set():
+                    if (found := condition()) is not None:
+                        return found
+                    await asyncio.sleep(POLL_S)
+        return None
+
+    # --- events --------------------------------------------------------------------------------
+
+    def _on_event(self, event: StackEvent) -> None:
+        if event.event is Event.CALL_CLOSED:
+            self.end_reason = event.text or "ended"
+            self.ended.set()
+        elif event.event in (Event.CALL_HOLD, Event.CALL_RESUME):
+            self.far_end_holds = event.event is Event.CALL_HOLD
+
+    def _on_digit(self, pressed: DigitEvent) -> None:
+        self.digits += pressed.digit
+
+
+class WireLine:
+    """The telephone's line: dials, or takes calls through ``calls``. An async context."""
+
+    def __init__(self, settings: SipSettings, max_calls: int = 4) -> None:
+        """
+        Raises:
+            CallError: a codec other than G.711, whose rate the axis has.
+        """
+        if not set(settings.codecs) <= {"PCMU", "PCMA"}:
+            raise CallError("the test telephone speaks PCMU and PCMA only")
+        self.settings = settings
+        self._max_calls = max_calls
+        self._runtime = Runtime()
+        self._agents: dict[Transport, UserAgent] = {}
+        self._arrived: asyncio.Queue[Call] = asyncio.Queue()
+
+    async def __aenter__(self) -> Self:
+        """
+        Raises:
+            CallError: the stack did not start.
+            LineUnavailable: a setting the stack cannot have.
+        """
+        config = configuration(self.settings, self._max_calls)
+        try:
+            await self._runtime.start(config)
+            for transport in transports(self.settings):
+                agent = await UserAgent.create(
+                    self._runtime, own_account(self.settings, transport), transfer_policy="reject"
+                )
+                agent.on_incoming(self._arrived.put_nowait)
+                self._agents[transport] = agent
+        except BaresipError as error:
+            await self.__aexit__(None, None, None)
+            raise CallError(f"the SIP stack did not start: {error}") from error
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(BaresipError):
+            await self._runtime.close()
+
+    async def dial(self, uri: str, timeout_s: float = 30.0) -> WireCall:
+        """Ring ``uri``; returns when it answers.
+
+        Raises:
+            CallError: busy, declined, unreachable, not answered in time.
+        """
+        try:
+            call = await self._agents[transport_of(uri)].dial(uri)
+            await call.wait_established(timeout_s)
+        except KeyError:
+            raise CallError("this line has no TLS") from None
+        except (BaresipError, ValueError) as error:
+            raise CallError(str(error), getattr(error, "status", None) or 0) from error
+        return WireCall(call)
+
+    async def calls(self) -> AsyncIterator[Call]:
+        """Calls as they arrive, ringing."""
+        while True:
+            yield await self._arrived.get()
+
+
+def transport_of(uri: str) -> Transport:
+    """The transport an address asks for."""
+    lowered = uri.lower()
+    if lowered.startswith("sips:") or ";transport=tls" in lowered:
+        return "tls"
+    return "tcp" if ";transport=tcp" in lowered else "udp"
+
+
+def line_towards(uri: str) -> SipSettings:
+    """Settings of a throw-away line that can reach ``uri``: free ports, the fitting address.
+
+    Raises:
+        CallError: the address has no host we can find a way to.
+    """
+    rest = uri.partition(":")[2].rpartition("@")[2]
+    host = rest.partition(";")[0].partition("?")[0]
+    host = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if not uri.startswith(("sip:", "sips:")) or not host:
+        raise CallError("that is not a SIP address (sip:somebody@somewhere)")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, 5060, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(address)
+            local = str(ipaddress.ip_address(probe.getsockname()[0]))
+    except (OSError, ValueError) as error:
+        raise CallError(f"there is no way to {host}") from error
+    return SipSettings(host=local, port=free_port(local), user="caller", rtp_ports=(40_000, 49_998))
+
+
+def free_port(host: str) -> int:
+    """A port that is free for UDP and TCP, and the next one for TCP as well."""
+    for _ in range(50):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+            tcp.bind((host, 0))
+            port = int(tcp.getsockname()[1])
+            if port >= 65_535:
+                continue
+            try:
+                with (
+                    socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+                    socket.socket(socket.AF_INET, socket.SOCK_STREAM) as above,
+                ):
+                    udp.bind((host, port))
+                    above.bind((host, port + 1))
+                    return port
+            except OSError:
+                continue
+    raise CallError("no free port was found")
+
+
+def _rms(samples: Samples) -> float:
+    return float(np.sqrt(np.square(samples.astype(np.float64)).mean())) if len(samples) else 0.0
