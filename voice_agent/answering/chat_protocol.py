@@ -82,6 +82,9 @@ def request_body(
         body["response_format"] = dict(response_format)
     if settings.engine == "llama.cpp":
         body["cache_prompt"] = True
+        # Only a failed write tells the server that the caller has gone while it reads the prompt:
+        # without progress to report it reads on to the end (2,800 tokens held a slot for 60 s).
+        body["return_progress"] = True
     elif priority:
         body["priority"] = priority
     if tools:

@@ -34,8 +34,8 @@ def form(*names: str) -> dict[str, Any]:
 
 
 CASES: list[tuple[str, Engine, dict[str, Any], dict[str, Any]]] = [
-    ("llama.cpp keeps its prompt", "llama.cpp", {}, {"cache_prompt": True}),
-    ("llama.cpp has no priorities", "llama.cpp", {"priority": -1}, {"cache_prompt": True}),
+    ("llama.cpp keeps its prompt and notices who leaves", "llama.cpp", {}, {}),
+    ("llama.cpp has no priorities", "llama.cpp", {"priority": -1}, {}),
     ("vLLM needs nothing more", "vllm", {}, {}),
     ("vLLM hears of priority", "vllm", {"priority": -1}, {"priority": -1}),
     ("vLLM of priority 0 does not", "vllm", {"priority": 0}, {}),
@@ -49,13 +49,13 @@ CASES: list[tuple[str, Engine, dict[str, Any], dict[str, Any]]] = [
     ("one tool at vLLM", "vllm", {"tools": TOOLS, "tool_choice": "hang_up"},
      {"tools": TOOLS, "tool_choice": NAMED}),
     ("some tool at llama.cpp", "llama.cpp", {"tools": TOOLS, "tool_choice": "required"},
-     {"tools": TOOLS, "tool_choice": "none", "cache_prompt": True,
+     {"tools": TOOLS, "tool_choice": "none",
       "response_format": form("find_order", "hang_up")}),
     ("one tool at llama.cpp", "llama.cpp", {"tools": TOOLS, "tool_choice": "hang_up"},
-     {"tools": TOOLS, "tool_choice": "none", "cache_prompt": True,
+     {"tools": TOOLS, "tool_choice": "none",
       "response_format": form("hang_up")}),
     ("a tool if need be at llama.cpp", "llama.cpp", {"tools": TOOLS, "tool_choice": "auto"},
-     {"tools": TOOLS, "tool_choice": "auto", "cache_prompt": True}),
+     {"tools": TOOLS, "tool_choice": "auto"}),
 ]  # fmt: skip
 
 
@@ -74,4 +74,6 @@ def test_each_engine_is_asked_in_its_own_dialect(
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+    if engine == "llama.cpp":
+        common |= {"cache_prompt": True, "return_progress": True}
     assert request_body(settings, MESSAGES, **request_) == {**common, **expected}
