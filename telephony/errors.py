@@ -77,3 +77,10 @@ class LineUnavailable(GatewayError):
     """A line (SIP, web) could not be opened: port in use, certificate missing."""
 
     code = "line_unavailable"
+
+
+class LineFailed(GatewayError):
+    """A line died while it served; a new process is needed."""
+
+    code = "line_failed"
+    retryable = True

@@ -21,7 +21,7 @@ from telephony.agent_link import AgentLink
 from telephony.call import Leg
 from telephony.call_session import CallSession
 from telephony.clock import Clock, LoopClock
-from telephony.errors import GatewayError, LineUnavailable
+from telephony.errors import GatewayError, LineFailed, LineUnavailable
 from telephony.handover import Dial
 from telephony.prompts import Prompts
 from telephony.routing import Answering, Destination, route
@@ -69,8 +69,8 @@ class Gateway:
 
     @property
     def ready(self) -> bool:
-        """True while further calls are taken: what ``/readyz`` tells."""
-        return not self._draining
+        """True while one more call would be taken: what ``/readyz`` tells."""
+        return not self._draining and self.live_calls < self.settings.max_calls
 
     async def take(self, leg: Leg) -> None:
         """Run one incoming leg (``RINGING``) to its end; refuses it when full or draining.
@@ -173,6 +173,7 @@ async def serve(settings: GatewaySettings) -> None:
 
     Raises:
         GatewayError: the settings or a line cannot be used.
+        LineFailed: a line died while serving.
     """
     # Only the process needs the lines' libraries; calls and their tests do not.
     from telephony.sip import SipLine
@@ -192,7 +193,7 @@ async def serve(settings: GatewaySettings) -> None:
             web = WebServer(settings.web, gateway)
             await web.start()
         log.info("gateway_ready", max_calls=settings.max_calls)
-        await stop.wait()
+        failed = await _stopped(stop, sip.failed if sip else asyncio.Event())
         await gateway.drain()
     finally:
         await gateway.close()
@@ -201,6 +202,19 @@ async def serve(settings: GatewaySettings) -> None:
         if sip is not None:
             await sip.stop()
     log.info("gateway_stopped")
+    if failed:
+        raise LineFailed("the SIP stack has died")
+
+
+async def _stopped(stop: asyncio.Event, line_failed: asyncio.Event) -> bool:
+    """Wait for the end; True when it is a line that failed and only a new process helps."""
+    waits = [asyncio.ensure_future(event.wait()) for event in (stop, line_failed)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return line_failed.is_set()
 
 
 def _signalled(gateway: Gateway) -> asyncio.Event:
@@ -220,10 +234,14 @@ def _signalled(gateway: Gateway) -> asyncio.Event:
 def run(settings: GatewaySettings) -> int:
     """Serve until SIGTERM or SIGINT, then drain.
 
-    Returns the process's exit code: 0 after a clean stop, 2 when settings or a line cannot be used.
+    Returns the process's exit code: 0 after a clean stop, 1 when a line died (start again), 2 when
+    the settings or a line cannot be used.
     """
     try:
         asyncio.run(serve(settings))
+    except LineFailed as error:
+        log.critical("gateway_failed", code=error.code, reason=str(error))
+        return 1
     except (GatewayError, OSError) as error:
         reason = str(error) if isinstance(error, GatewayError) else f"cannot listen: {error}"
         code = error.code if isinstance(error, GatewayError) else LineUnavailable.code

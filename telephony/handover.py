@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,16 +24,16 @@ from telephony.call_media import CallMedia
 from telephony.clock import Clock, within
 from telephony.errors import GatewayError, PersonNotReached
 from telephony.media_stream import TransferState
-from telephony.routing import failure_reason
+from telephony.routing import broke_off, failure_reason
 from telephony.settings import HumanLineSettings
 
 log = structlog.get_logger(__name__)
 
-Dial: TypeAlias = Callable[[str, dict[str, str]], Awaitable[Leg]]
-"""``(sip_uri, extra_headers) -> leg`` in ``RINGING``; raises ``DialFailed`` when it cannot ring.
+DIAL_TIMEOUT_S = 3.0
+HANG_UP_TIMEOUT_S = 3.0
 
-Cancelled before it returns, it leaves no leg behind.
-"""
+Dial: TypeAlias = Callable[[str, dict[str, str]], Awaitable[Leg]]
+"""``(sip_uri, extra_headers) -> leg`` in ``RINGING``; raises ``DialFailed`` when it cannot ring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class HandOver:
 
     async def _until_answered(self, dial: Dial, target: str, headers: dict[str, str]) -> Leg:
         try:
-            self._leg = leg = await dial(target, headers)
+            self._leg = leg = await self._dialled(dial, target, headers)
         except Exception as error:
             code = error.code if isinstance(error, GatewayError) else "error"
             log.warning("dial_failed", code=code, reason=str(error))
@@ -122,6 +123,17 @@ class HandOver:
                     return leg
                 case LegEnded() as ended:
                     raise PersonNotReached(failure_reason(ended.code))
+
+    async def _dialled(self, dial: Dial, target: str, headers: dict[str, str]) -> Leg:
+        """The ringing leg; one that comes after we were cancelled is hung up, not forgotten."""
+        dialling = asyncio.ensure_future(dial(target, headers))
+        try:
+            return await asyncio.shield(dialling)
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                async with asyncio.timeout(DIAL_TIMEOUT_S):
+                    await self._leave(await dialling)
+            raise
 
     async def _join(self, leg: Leg) -> BridgeEnded:
         """Announce, bridge, and wait for the person to leave."""
@@ -140,7 +152,7 @@ class HandOver:
         finally:
             for task in (watching, announcing):
                 task.cancel()
-        lost = ended.code >= 300
+        lost = broke_off(ended.code, ended.reason)
         log.info("person_left", lost=lost, code=ended.code)
         reason = "lost" if lost else "hung_up"
         self._on_state("ended", reason)
@@ -161,7 +173,7 @@ class HandOver:
         if leg.state is LegState.ENDED:
             return
         try:
-            async with asyncio.timeout(3.0):
+            async with asyncio.timeout(HANG_UP_TIMEOUT_S):
                 await leg.hang_up("transfer_over")
         except Exception as error:
             log.warning("person_not_hung_up", exc_info=error)

@@ -11,6 +11,8 @@ import os
 import queue
 import threading
 import wave
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +63,10 @@ class Recording:
         if self._frames >= BLOCK_FRAMES:
             self._hand_over()
 
+    def flush(self) -> None:
+        """Wait until every whole second so far is in the file. Blocks."""
+        self._blocks.join()
+
     def close(self) -> None:
         """Write what is left and close the file. Blocks until the disk is done."""
         self._hand_over()
@@ -86,18 +92,32 @@ class Recording:
         self._frames = 0
 
     def _write(self) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            opener = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(opener, "wb") as file, wave.open(file, "wb") as out:
+        """The thread: write blocks until told to end; after a failure, take and forget them."""
+        with ExitStack() as files:
+            with self._failing():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                opened = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                file = files.enter_context(os.fdopen(opened, "wb"))
+                out = wave.open(file, "wb")  # noqa: SIM115 - closed below, where failing is expected
                 out.setnchannels(2)
                 out.setsampwidth(2)
                 out.setframerate(SAMPLE_RATE_HZ)
-                while (block := self._blocks.get()) is not None:
-                    out.writeframes(block)  # brings the header up to date
-                    file.flush()
+            while (block := self._blocks.get()) is not None:
+                if not self.failed:
+                    with self._failing():
+                        out.writeframes(block)  # brings the header up to date
+                        file.flush()
+                self._blocks.task_done()
+            if not self.failed:
+                with self._failing():
+                    out.close()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """What goes wrong with the disk ends the recording, never the call."""
+        try:
+            yield
         except (OSError, wave.Error) as error:
             self.failed = True
-            log.error("recording_failed", reason=str(getattr(error, "strerror", error)))
-            while self._blocks.get() is not None:
-                continue
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            log.error("recording_failed", reason=reason)

@@ -80,6 +80,14 @@ def failure_reason(sip_code: int) -> str:
             return "unreachable"
 
 
+_BROKEN_OFF = frozenset({"media_lost", "line_failed"})
+
+
+def broke_off(sip_code: int, reason: str) -> bool:
+    """Did an answered leg break off, rather than being hung up by whoever was there?"""
+    return sip_code >= 300 or reason in _BROKEN_OFF
+
+
 class AfterLoss(StrEnum):
     """What follows when there is no agent for a caller."""
 
