@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 import numpy as np
+import structlog
 from qdrant_client import QdrantClient
 from qdrant_client import models as qdrant
 from qdrant_client.http.exceptions import ApiException
@@ -27,6 +28,12 @@ ALIAS = "knowledge"
 _PREFIX = "knowledge-"
 _DENSE = "meaning"
 _SPARSE = "terms"
+MOST_EMBEDDED_WITH_TERMS = 1_500
+"""Local mode compares terms in Python, about 60 us a passage: beyond this it would miss every
+deadline, and searches by meaning alone. A Qdrant server has no such limit."""
+
+log = structlog.get_logger(__name__)
+
 _CANDIDATES = 20  # of each kind, before fusion
 _BATCH_POINTS = 256
 _SERVER_TIMEOUT_S = 5
@@ -38,13 +45,15 @@ Progress = Callable[[int, int], None]
 class PassageStore:
     """One Qdrant, embedded or a server. Blocking; used from one thread at a time."""
 
-    def __init__(self, client: QdrantClient) -> None:
+    def __init__(self, client: QdrantClient, most_with_terms: int | None = None) -> None:
         self._client = client
+        self._most_with_terms = most_with_terms
+        self._by_meaning_alone: set[str] = set()
 
     @classmethod
     def embedded(cls) -> PassageStore:
         """Qdrant's local mode, in memory."""
-        return cls(QdrantClient(":memory:"))
+        return cls(QdrantClient(":memory:"), MOST_EMBEDDED_WITH_TERMS)
 
     @classmethod
     def at_server(cls, url: str) -> PassageStore:
@@ -58,6 +67,9 @@ class PassageStore:
             IndexUnreachable: the server does not answer or refuses.
         """
         collection = _PREFIX + version.version
+        if self._most_with_terms is not None and len(version.passages) > self._most_with_terms:
+            self._by_meaning_alone.add(version.version)
+            log.warning("terms_not_searched", passages=len(version.passages), serve="use a server")
         with _as_unreachable():
             if self._client.collection_exists(collection):
                 if self._client.count(collection).count == len(version.passages):
@@ -143,7 +155,7 @@ class PassageStore:
         nearest = [
             qdrant.Prefetch(query=vector.tolist(), using=_DENSE, limit=max(limit, _CANDIDATES))
         ]
-        if terms.indices:
+        if terms.indices and version not in self._by_meaning_alone:
             sparse = qdrant.SparseVector(indices=terms.indices, values=terms.values)
             nearest.append(
                 qdrant.Prefetch(query=sparse, using=_SPARSE, limit=max(limit, _CANDIDATES))

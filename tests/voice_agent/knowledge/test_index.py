@@ -19,6 +19,7 @@ from voice_agent.knowledge.errors import (
 )
 from voice_agent.knowledge.index import MAX_WAITING, Knowledge, Retrieval, clean_query
 from voice_agent.knowledge.store import PassageStore
+from voice_agent.knowledge.versions import VersionStore
 
 PATIENT_MS = 60_000
 
@@ -298,3 +299,18 @@ async def test_a_collection_lost_under_a_call_is_an_error_of_ours(
     with pytest.raises(IndexUnreachable):
         await knowledge.search("sofa")
     knowledge.close()
+
+
+async def test_an_index_too_large_for_local_terms_is_searched_by_meaning(
+    settings: KnowledgeSettings,
+) -> None:
+    version = VersionStore(settings.index).read(rebuild(settings))
+    query = HashedEmbedder().embed(["a lamp, a sofa"])[0]
+
+    def best_two(most_with_terms: int) -> set[str]:
+        store = PassageStore(QdrantClient(":memory:"), most_with_terms)
+        store.fill(version)
+        return {p.document_id for p in store.search(version.version, "E18 drain", query, 2)}
+
+    assert "codes" in best_two(len(version.passages))
+    assert best_two(1) == {"lamps", "sofas"}

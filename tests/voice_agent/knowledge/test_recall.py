@@ -90,6 +90,17 @@ async def test_questions_find_their_documents(
     assert among_three / len(turns) >= at_3
 
 
+async def test_callers_own_words_find_the_documents_too(knowledge: Knowledge) -> None:
+    paraphrases = yaml.safe_load((Path(__file__).parent / "paraphrases.yaml").read_text())
+    first = among_three = 0
+    for question, document in paraphrases:
+        found = [passage.document_id for passage in (await knowledge.search(question, 3)).passages]
+        first += found[:1] == [document]
+        among_three += document in found
+    assert first / len(paraphrases) >= 0.7
+    assert among_three / len(paraphrases) >= 0.9
+
+
 @pytest.mark.parametrize(
     "query",
     ["", "🎉🎉", "qwxz zzxy " * 20, "what is the weather tomorrow", "who won the election"],
