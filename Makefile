@@ -7,8 +7,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 NEEDS_DEBIAN := interop or browser
-# Models the tests load besides those of the configuration.
-TEST_MODELS := whisper-tiny.en smollm2-135m
 
 export VOICE_AGENT_CONFIG := $(CONFIG)
 
@@ -46,7 +44,6 @@ setup: $(VENV)/.installed ## Install, fetch models, build the sample knowledge
 	@$(BIN)/voice-agent knowledge build
 
 setup-dev: setup $(VENV)/.installed-dev
-	@$(BIN)/voice-agent models pull $(TEST_MODELS)
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \

@@ -20,6 +20,7 @@ class Process:
     name: str
     command: tuple[str, ...]
     ready_url: str
+    """Answers with success once the process can work; empty: it cannot be asked."""
     priority: int
     """Low starts first and stops last."""
     stop_wait_s: int
@@ -118,7 +119,7 @@ def plan(
     agent = (*own, "agent", "--config", str(config))
     wanted.append(Process("agent", agent, ready, priority=20, stop_wait_s=10))
     web = settings.gateway.web
-    ready = http_url(web.host, web.port, "/readyz")
+    ready = http_url(web.host, web.port, "/readyz") if web.enabled else ""
     gateway = (*own, "gateway", "--config", str(config))
     # The gateway plays the phone prompts, so it starts once they exist.
     wanted.append(Process("gateway", gateway, ready, priority=30, stop_wait_s=20, autostart=False))

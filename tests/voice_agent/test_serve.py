@@ -16,7 +16,8 @@ from tests.voice_agent.test_check import free_port
 from voice_agent.check import unreachable
 from voice_agent.config import Settings
 from voice_agent.processes import Process, plan, ports, supervisor_conf
-from voice_agent.serve import NotPrepared, ServeError, Supervisor, addresses, prepare, wait_ready
+from voice_agent.serve import NotPrepared, addresses, prepare
+from voice_agent.supervision import ServeError, Supervisor, wait_ready
 
 
 def server(name: str, *, priority: int = 10, autostart: bool = True) -> Process:
@@ -147,7 +148,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from tests.voice_agent.test_serve import server, silent
-from voice_agent.serve import Supervisor, wait_ready
+from voice_agent.supervision import Supervisor, wait_ready
 supervisor = Supervisor([server("one")], Path("run"), Path("log"))
 supervisor.start()
 wait_ready(supervisor, ["one"], silent)
