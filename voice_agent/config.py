@@ -105,7 +105,7 @@ class KnowledgeSettings(Section):
     embedder: str = Field("minilm", description="Manifest name of the embedding model")
     passages: int = Field(3, ge=1, le=20, description="Passages given to the language model")
     minimum_score: float = Field(0.25, ge=0, le=1, description="Weaker passages are left out")
-    deadline_ms: int = Field(150, ge=5, description="Answer without passages that come later")
+    deadline_ms: int = Field(400, ge=5, description="Answer without passages that come later")
 
 
 class LanguageModelSettings(Section):
