@@ -326,7 +326,10 @@ class WebRtcLeg:
         if self._listening is not None:
             self._listening.cancel()
         self._outgoing.stop()
-        await self._connection.close()
+        try:
+            await self._connection.close()
+        except Exception:  # a half-built connection; whatever it opened has been closed above it
+            self._log.exception("web_leg_close_failed")
 
 
 def _prefer_codecs(connection: RTCPeerConnection) -> None:

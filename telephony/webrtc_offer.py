@@ -90,6 +90,10 @@ def checked_description(description: str) -> str:
         raise OfferUnsupported("No common audio codec: offer Opus, PCMU or PCMA.")
     for media in session.media:
         _check_transport(media)
+    names = [media.rtp.muxId for media in session.media]
+    bundled = [name for group in session.group for name in group.items]
+    if len(set(names)) < len(names) or not set(bundled) <= set(names):
+        raise OfferMalformed("The offer bundles media it does not have.")
     return _with_usable_candidates(description)
 
 

@@ -36,7 +36,7 @@ function ring() {
   mute(false);
   openKeypad(false);
   $("pressed").textContent = "";
-  $("tips").hidden = true;
+  showTips(false);
   const own = new Call({
     state: (state) => call === own && showState(state),
     caption: (caption) => captions.show(caption),
@@ -50,6 +50,7 @@ function ring() {
 }
 
 function end({ reason, problem, sentence }) {
+  const answered = timer !== 0;
   call = null;
   clearInterval(timer);
   timer = 0;
@@ -59,9 +60,14 @@ function end({ reason, problem, sentence }) {
     ? { problem: true, text: problemSentence(problem, sentence) }
     : endSentence(reason);
   showState("ended");
-  if (outcome.problem) showProblem(outcome.text);
-  else $("state").textContent = outcome.text;
-  $("tips").hidden = $("captions").childElementCount > 0;
+  $("timer").hidden = true;
+  if (outcome.problem) {
+    $("state").textContent = answered ? `Call ended after ${$("timer").textContent}` : "No call";
+    showProblem(outcome.text);
+  } else $("state").textContent = outcome.text;
+  captions.finish();
+  openKeypad(false);
+  showTips($("captions").childElementCount === 0);
   $("ring").focus();
 }
 
@@ -79,10 +85,7 @@ function showState(state) {
   $("mute").disabled = $("keys").disabled = !inCall;
   document.title = ringable ? "Talk to us" : `${sentence} · Talk to us`;
   if (inCall && !timer) startTimer();
-  if (state === "microphone") {
-    $("timer").hidden = true;
-    $("hang-up").focus();
-  }
+  if (state === "microphone") $("hang-up").focus();
 }
 
 function startTimer() {
@@ -119,6 +122,7 @@ function mute(on) {
 function openKeypad(open) {
   $("keypad").hidden = !open;
   $("keys").setAttribute("aria-expanded", String(open));
+  document.body.toggleAttribute("data-keypad", open);
 }
 
 function press(digit) {
@@ -151,6 +155,11 @@ function showLevel(level) {
   if ($("level").getAttribute("aria-valuenow") !== value) {
     $("level").setAttribute("aria-valuenow", value);
   }
+}
+
+function showTips(shown) {
+  $("tips").hidden = !shown;
+  $("talk-title").textContent = shown ? "How it works" : "Conversation";
 }
 
 function showProblem(sentence) {

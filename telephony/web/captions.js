@@ -8,24 +8,35 @@ export class Captions {
   #scroll;
   #spoken;
   #bubbles = new Map();
+  #following = true;
 
   constructor(list, scroll, spoken) {
     this.#list = list;
     this.#scroll = scroll;
     this.#spoken = spoken;
+    // The newest words stay in sight, unless the caller has scrolled up to read.
+    scroll.addEventListener("scroll", () => {
+      this.#following = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
+    });
+    new ResizeObserver(() => this.#follow()).observe(scroll);
   }
 
   clear() {
     this.#bubbles.clear();
+    this.#following = true;
     this.#list.replaceChildren();
     this.#spoken.replaceChildren();
+  }
+
+  // The call is over: nothing more will come for what was still being said.
+  finish() {
+    for (const bubble of this.#bubbles.values()) bubble.classList.remove("interim");
   }
 
   // A caption with an id seen before replaces its words.
   show({ speaker, id, text, final }) {
     if (!(speaker in NAMES) || typeof text !== "string") return;
     const key = `${speaker} ${id}`;
-    const follow = this.#isAtEnd();
     if (!text.trim()) {
       this.#bubbles.get(key)?.remove();
       this.#bubbles.delete(key);
@@ -35,7 +46,7 @@ export class Captions {
     bubble.querySelector("p").textContent = text;
     bubble.classList.toggle("interim", !final);
     if (final) this.#announce(speaker, text);
-    if (follow) this.#scroll.scrollTop = this.#scroll.scrollHeight;
+    this.#follow();
   }
 
   #add(key, speaker) {
@@ -63,8 +74,7 @@ export class Captions {
     while (this.#spoken.childElementCount > 5) this.#spoken.firstElementChild.remove();
   }
 
-  #isAtEnd() {
-    const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
-    return scrollHeight - scrollTop - clientHeight < 80;
+  #follow() {
+    if (this.#following) this.#scroll.scrollTop = this.#scroll.scrollHeight;
   }
 }

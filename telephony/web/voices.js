@@ -73,9 +73,8 @@ export class Voices {
     const canvas = this.#canvas;
     const size = canvas.clientWidth;
     const scale = window.devicePixelRatio || 1;
-    if (canvas.width !== Math.round(size * scale)) {
-      canvas.width = canvas.height = Math.round(size * scale);
-    }
+    const pixels = Math.round(size * scale);
+    if (canvas.width !== pixels || canvas.height !== pixels) canvas.width = canvas.height = pixels;
     const brush = canvas.getContext("2d");
     const style = getComputedStyle(canvas);
     const colour = ["--bar", "--agent", "--caller"][speaker];

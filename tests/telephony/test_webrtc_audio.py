@@ -1,0 +1,141 @@
+"""Backlog, pacing and conversion between a call's frames and a browser's sound."""
+
+from __future__ import annotations
+
+import asyncio
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame
+
+from telephony.media_stream import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from telephony.webrtc_audio import LIMIT_FRAMES, FrameBacklog, PacedTrack, SoundDecoder
+from tests.telephony.webrtc_peer import loudest_hz, tone
+
+
+def frame(value: int) -> bytes:
+    return np.full(FRAME_SAMPLES, value, dtype="<i2").tobytes()
+
+
+def decoded(pcm: bytes, rate_hz: int, layout: str) -> AudioFrame:
+    samples = np.frombuffer(pcm, dtype="<i2")
+    if layout == "stereo":
+        samples = np.repeat(samples, 2)
+    out = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=layout)
+    out.sample_rate = rate_hz
+    out.time_base = Fraction(1, rate_hz)
+    return out
+
+
+def test_an_empty_backlog_gives_nothing() -> None:
+    assert FrameBacklog().take() is None
+
+
+def test_frames_come_out_in_order_whatever_sizes_went_in() -> None:
+    backlog = FrameBacklog()
+    audio = b"".join(frame(n) for n in range(1, 5))
+    for start in range(0, len(audio), 222):
+        backlog.put(audio[start : start + 222])
+    assert [backlog.take() for _ in range(5)] == [frame(1), frame(2), frame(3), frame(4), None]
+
+
+def test_a_full_backlog_drops_the_oldest() -> None:
+    backlog = FrameBacklog()
+    for n in range(LIMIT_FRAMES + 3):
+        backlog.put(frame(n))
+    assert len(backlog) == LIMIT_FRAMES
+    assert backlog.take() == frame(3)
+    assert backlog.dropped_frames == 3
+
+
+@pytest.mark.parametrize("level", [0, 5000])
+def test_a_standing_backlog_is_worked_off_in_quiet_or_at_last_anyway(level: int) -> None:
+    backlog = FrameBacklog()
+    for _ in range(6):
+        backlog.put(frame(level))
+    for _ in range(8 * FrameBacklog.WINDOW_FRAMES):
+        assert backlog.take() is not None
+        backlog.put(frame(level))
+    assert len(backlog) <= FrameBacklog.NEEDED_FRAMES + 1
+
+
+def test_a_backlog_that_jitter_needs_is_kept() -> None:
+    backlog = FrameBacklog()
+    for _ in range(4 * FrameBacklog.WINDOW_FRAMES):
+        backlog.put(frame(0) * 4)
+        for _ in range(4):
+            assert backlog.take() is not None
+    assert backlog.dropped_frames == 0
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "layout"), [(48_000, "stereo"), (48_000, "mono"), (8_000, "mono")]
+)
+def test_decoded_sound_keeps_its_pitch_and_length(rate_hz: int, layout: str) -> None:
+    decoder = SoundDecoder()
+    size = rate_hz // 50
+    audio = b"".join(
+        decoder.convert(decoded(tone(440, size, rate_hz, n * size), rate_hz, layout))
+        for n in range(50)
+    )
+    assert len(audio) == 2 * SAMPLE_RATE_HZ
+    assert abs(loudest_hz(audio[SAMPLE_RATE_HZ // 2 :], SAMPLE_RATE_HZ) - 440) < 5
+
+
+async def test_queued_frames_go_out_in_order_and_count_as_unsent_until_then() -> None:
+    track = PacedTrack()
+    track.push(frame(1000))
+    track.push(frame(2000))
+    assert track.unsent_ms == 40
+    first = await track.recv()
+    assert track.unsent_ms == 20
+    second = await track.recv()
+    assert track.unsent_ms == 0
+    assert (first.sample_rate, first.samples, first.pts) == (48_000, 960, 0)
+    assert second.pts == 960
+    assert int(np.median(first.to_ndarray())) == 1000
+    assert int(np.median(second.to_ndarray())) == 2000
+
+
+async def test_silence_goes_out_when_nothing_is_queued() -> None:
+    sent = await PacedTrack().recv()
+    assert not sent.to_ndarray().any()
+
+
+async def test_a_frame_that_is_a_little_late_is_waited_for() -> None:
+    track = PacedTrack()
+    waiting = asyncio.create_task(track.recv())
+    await asyncio.sleep(0)
+    track.push(frame(1000))
+    assert (await waiting).to_ndarray().any()
+
+
+async def test_cleared_frames_are_never_sent() -> None:
+    track = PacedTrack()
+    for _ in range(5):
+        track.push(frame(1000))
+    track.clear()
+    assert track.unsent_ms == 0
+    assert not (await track.recv()).to_ndarray().any()
+
+
+async def test_a_full_queue_drops_the_oldest() -> None:
+    track = PacedTrack()
+    for n in range(LIMIT_FRAMES + 2):
+        track.push(frame(n * 100))
+    assert track.unsent_ms == LIMIT_FRAMES * 20
+    assert track.dropped_frames == 2
+    assert int(np.median((await track.recv()).to_ndarray())) == 200
+
+
+async def test_a_stopped_track_ends() -> None:
+    track = PacedTrack()
+    track.stop()
+    with pytest.raises(MediaStreamError):
+        await track.recv()
+
+
+def test_frames_are_the_media_streams() -> None:
+    assert len(frame(0)) == FRAME_BYTES
