@@ -31,6 +31,7 @@ from baresip import (
 
 from evals.wire_audio import RATE_HZ, Chunk, Samples, Span, Utterance, drawn, placed
 from telephony.settings import SipSettings
+from telephony.sip_dialler import Dialler
 from telephony.sip_stack import Transport, configuration, leg_id_of, own_account, transports
 
 POLL_S = 0.004
@@ -54,8 +55,8 @@ class CallError(Exception):
 class WireCall:
     """One answered call. Time is seconds since it was answered."""
 
-    def __init__(self, call: Call) -> None:
-        self.call_id = leg_id_of(call.call_id or "")
+    def __init__(self, call: Call, sip_call_id: str = "") -> None:
+        self.call_id = leg_id_of(call.call_id or sip_call_id)
         self.answered_at = time.time()
         """Wall-clock time of position 0 (seconds since 1970)."""
         self.digits = ""
@@ -242,6 +243,7 @@ class WireLine:
         self.settings = settings
         self._max_calls = max_calls
         self._runtime = Runtime()
+        self._dialler = Dialler(self._runtime)
         self._agents: dict[Transport, UserAgent] = {}
         self._arrived: asyncio.Queue[Call] = asyncio.Queue()
 
@@ -281,13 +283,15 @@ class WireLine:
             CallError: busy, declined, unreachable, not answered in time.
         """
         try:
-            call = await self._agents[transport_of(uri)].dial(uri)
+            dialled = await self._dialler.dial(self._agents[transport_of(uri)], uri)
+            call = dialled.call
+            dialled.catch_up()
             await call.wait_established(timeout_s)
         except KeyError:
             raise CallError("this line has no TLS") from None
         except (BaresipError, ValueError) as error:
             raise CallError(str(error), getattr(error, "status", None) or 0) from error
-        return WireCall(call)
+        return WireCall(call, dialled.sip_call_id)
 
     async def calls(self) -> AsyncIterator[Call]:
         """Calls as they arrive, ringing."""

@@ -17,16 +17,15 @@ from baresip import (
     Account,
     BaresipError,
     Call,
-    Event,
     NoLocalAddressError,
     Runtime,
-    StackEvent,
     UserAgent,
 )
 
 from telephony.call import Leg
 from telephony.errors import DialFailed, LineUnavailable
 from telephony.settings import SipSettings
+from telephony.sip_dialler import Dialler
 from telephony.sip_leg import SipLeg
 from telephony.sip_stack import (
     address_in,
@@ -65,7 +64,7 @@ class SipLine:
         self._trunk_agent: UserAgent | None = None
         self._trunk: TrunkRegistration | None = None
         self._legs: dict[str, SipLeg] = {}
-        self._call_ids: dict[int, str] = {}
+        self._dialler: Dialler | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_incoming: OnIncoming | None = None
 
@@ -108,7 +107,7 @@ class SipLine:
         try:
             await runtime.start(config)
             self._runtime = runtime
-            runtime.subscribe(self._note_call_id)
+            self._dialler = Dialler(runtime)
             for name, own in accounts.items():
                 self._agents[name] = await self._agent(runtime, own)
             for ours in trunk_accounts:
@@ -146,22 +145,23 @@ class SipLine:
         Raises:
             DialFailed: it could not even begin: a bad address, no way there, no line.
         """
-        if self._runtime is None or self.failed.is_set():
+        if self._runtime is None or self._dialler is None or self.failed.is_set():
             raise DialFailed("the SIP line is not open")
         agent = self._agent_for(uri)
         try:
-            call = await agent.dial(uri, headers=headers)
+            dialled = await self._dialler.dial(agent, uri, headers)
         except NoLocalAddressError as error:
             raise DialFailed("no network interface leads to that address") from error
         except (BaresipError, ValueError) as error:
             raise DialFailed(f"the SIP stack did not dial: {error}") from error
-        return self._leg(call, remote=uri, dialled=uri)
+        leg = self._leg(dialled.call, dialled.sip_call_id, remote=uri, dialled=uri)
+        dialled.catch_up()
+        return leg
 
     # --- legs ----------------------------------------------------------------------------------
 
-    def _leg(self, call: Call, *, remote: str, dialled: str) -> SipLeg:
-        sip_call_id = call.call_id or self._call_ids.get(call.handle) or f"{call.handle:x}"
-        wanted = leg_id_of(sip_call_id)
+    def _leg(self, call: Call, sip_call_id: str, *, remote: str, dialled: str) -> SipLeg:
+        wanted = leg_id_of(sip_call_id or f"{call.handle:x}")
         leg_id = wanted
         copies = 1
         while leg_id in self._legs:  # Only a caller up to no good uses a Call-ID twice.
@@ -180,16 +180,9 @@ class SipLine:
         agent.on_incoming(self._take)
         return agent
 
-    def _note_call_id(self, event: StackEvent) -> None:
-        """The stack tells an outgoing call's Call-ID before ``dial`` has returned the call."""
-        if event.event is Event.CALL_OUTGOING and event.call_id:
-            self._call_ids[event.call] = event.call_id
-        elif event.event is Event.CALL_CLOSED:
-            self._call_ids.pop(event.call, None)
-
     def _take(self, call: Call) -> None:
         dialled = address_in(call.headers.get("To", ""))
-        leg = self._leg(call, remote=call.peer or "", dialled=dialled)
+        leg = self._leg(call, call.call_id or "", remote=call.peer or "", dialled=dialled)
         log.info("sip_leg_arrived", leg_id=leg.leg_id, pii={"remote": leg.remote})
         task = asyncio.create_task(self._serve(leg))
         self._tasks.add(task)
