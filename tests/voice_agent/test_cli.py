@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from voice_agent.cli import app
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,6 +26,11 @@ def voice_agent(*arguments: str, **environment: str) -> subprocess.CompletedProc
         text=True,
         check=False,
     )
+
+
+def parsed(*arguments: str) -> Result:
+    """The command line without a process of its own, for what starts nothing."""
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", "NO_COLOR": "1"})
 
 
 COMMANDS = [
@@ -43,8 +52,8 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_explains_itself_with_an_example(command: tuple[str, ...]) -> None:
-    done = voice_agent(*command, "--help")
-    assert done.returncode == 0
+    done = parsed(*command, "--help")
+    assert done.exit_code == 0
     assert f"Example: voice-agent {' '.join(command)}" in done.stdout
 
 
@@ -79,9 +88,7 @@ def test_help_loads_no_engine() -> None:
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...]) -> None:
-    done = voice_agent(*arguments)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    assert parsed(*arguments).exit_code == 2
 
 
 def test_a_recording_that_is_not_there_is_named(tmp_path: Path) -> None:
