@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import urllib.error
 import urllib.request
@@ -44,7 +45,13 @@ def manifest_models(settings: Settings) -> list[str]:
 
 def findings(settings: Settings, *, check_ports: bool = True) -> list[Finding]:
     """Everything that is wrong, most basic first; empty when `serve` would start."""
-    found = [*_files(settings), *_models(settings), *_secrets(settings), *_engines(settings)]
+    found = [
+        *_addresses(settings),
+        *_files(settings),
+        *_models(settings),
+        *_secrets(settings),
+        *_engines(settings),
+    ]
     if check_ports:
         found += _ports(ports(settings))
     return found
@@ -108,6 +115,15 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _addresses(settings: Settings) -> Iterator[Finding]:
+    link, human = settings.gateway.agent.url, settings.gateway.human.uri
+    if not re.fullmatch(r"wss?://(\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+)(:\d{1,5})?(/\S*)?", link):
+        yield Finding("address_invalid", f"gateway.agent.url: `{link}` is not a ws address")
+    for key, uri in (("gateway.human.uri", human), ("handoff.target", settings.handoff.target)):
+        if uri and not re.fullmatch(r"sips?:([^\s@]+@)?[^\s@]+", uri):
+            yield Finding("address_invalid", f"{key}: `{uri}` is not a SIP address")
+
+
 def _files(settings: Settings) -> Iterator[Finding]:
     prompt = settings.answering.prompt
     if not prompt.is_file():
@@ -155,7 +171,7 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
             f"media.host {media.host} is reachable from elsewhere: set {media.token_env}",
         )
     link = settings.gateway.agent
-    if not is_loopback(urlsplit(link.url).hostname or "") and not secret(link.token_env):
+    if not is_loopback(_host_of(link.url)) and not secret(link.token_env):
         yield Finding(
             "secret_missing",
             f"gateway.agent.url {link.url} is on another machine: set {link.token_env}",
@@ -165,6 +181,13 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "secret_missing", f"gateway.sip.trunk needs its password: set {trunk.password_env}"
         )
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _engines(settings: Settings) -> Iterator[Finding]:

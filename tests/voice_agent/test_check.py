@@ -148,6 +148,23 @@ def test_media_beyond_loopback_needs_a_token(
     assert lines(tree) == []
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("agent", "url", "http://127.0.0.1:8090/media", "gateway.agent.url"),
+        ("agent", "url", "ws://[::1/media", "gateway.agent.url"),
+        ("human", "uri", "human at desk", "gateway.human.uri"),
+        ("human", "uri", "+441234567", "gateway.human.uri"),
+    ],
+)
+def test_an_address_that_is_none_names_its_key(
+    tree: dict[str, Any], section: str, key: str, value: str, message: str
+) -> None:
+    tree["gateway"][section] = {key: value}
+    line = lines(tree)[0]
+    assert line.startswith(f"address_invalid: {message}: `{value}` is not a ")
+
+
 def test_a_trunk_needs_its_password(tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VOICE_AGENT_TRUNK_PASSWORD", raising=False)
     tree["gateway"]["sip"]["trunk"] = {"user": "100", "domain": "pbx.example"}

@@ -1,0 +1,103 @@
+"""`voice-agent serve` as a person runs it: every real process with the real small models."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.voice_agent.test_check import free_port
+from tests.voice_agent.test_serve import is_gone, until
+from voice_agent.check import running_findings, unreachable
+from voice_agent.config import load
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.models, pytest.mark.loopback, pytest.mark.timeout(240)]
+
+
+def children_of(pid: int) -> list[int]:
+    """Every process below this one."""
+    below = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            child = int(stat.parent.name)
+            below += [child, *children_of(child)]
+    return below
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Settings on free ports, writing only below the test's folder."""
+    tree = {
+        "gateway": {
+            "sip": {"port": free_port()},
+            "web": {"port": free_port()},
+            "agent": {"url": f"ws://127.0.0.1:{(media := free_port())}/media"},
+            "prompts": str(tmp_path / "prompts"),
+        },
+        "media": {"port": media},
+        "models": {"folder": str(ROOT / "var" / "models")},
+        "speech": {"synthesiser": {"port": free_port()}},
+        "knowledge": {
+            "documents": str(ROOT / "configs" / "knowledge"),
+            "index": str(tmp_path / "knowledge"),
+        },
+        "answering": {
+            "prompt": str(ROOT / "configs" / "prompts" / "answer.txt"),
+            "model": {"url": f"http://127.0.0.1:{free_port()}/v1"},
+        },
+        "records": {"path": str(tmp_path / "records.sqlite")},
+    }
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def test_serve_brings_everything_up_revives_what_dies_and_stops_it_all(
+    config: Path, tmp_path: Path
+) -> None:
+    settings = load(config)
+    serve = subprocess.Popen(
+        [sys.executable, "-m", "voice_agent", "serve", "--json", "--config", str(config)],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert serve.stdout
+        where = json.loads(serve.stdout.readline())
+        assert where["sip"] == f"sip:agent@127.0.0.1:{settings.gateway.sip.port}"
+        assert unreachable(where["page"]) == ""
+        assert running_findings(settings) == []
+        prompts = {path.name for path in (tmp_path / "prompts").glob("*.wav")}
+        assert prompts == {"hold.wav", "trouble.wav", "goodbye.wav"}
+
+        below = children_of(serve.pid)
+        (agent,) = [
+            pid for pid in below if b"\0agent\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        os.kill(agent, signal.SIGKILL)
+        until(lambda: is_gone(agent))
+        until(lambda: running_findings(settings) == [], patience_s=120)
+
+        below = children_of(serve.pid)
+        serve.send_signal(signal.SIGTERM)
+        assert serve.wait() == 0
+        assert all(is_gone(pid) for pid in below)
+    finally:
+        serve.kill()
+        serve.wait()
+        if serve.stdout:
+            serve.stdout.close()
