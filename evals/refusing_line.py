@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 PHRASES = {480: "Temporarily Unavailable", 486: "Busy Here", 503: "Unavailable", 603: "Decline"}
 _COPIED = ("via", "v", "from", "f", "to", "t", "call-id", "i", "cseq")
@@ -40,8 +41,8 @@ class RefusingLine(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.DatagramTransport):
-            self._transport = transport
+        # asyncio's own datagram transport is none by its type (Python 3.11).
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         answer = refusal(data, self._status)
