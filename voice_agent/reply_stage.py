@@ -35,9 +35,13 @@ class ReplyStage(FrameProcessor):
         super().__init__()
         self._work: dict[int, set[asyncio.Task[None]]] = {}
 
-    async def handle(self, frame: Frame, direction: FrameDirection) -> bool:
-        """Act on a frame; true when it must not be passed on."""
+    async def handle(self, frame: Frame) -> bool:
+        """Act on a frame on its way down; true when it must not be passed on."""
         raise NotImplementedError
+
+    async def handle_upstream(self, frame: Frame) -> bool:  # noqa: ARG002 - stages may override
+        """Act on a frame on its way up; true when it must not be passed on."""
+        return False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Route one frame (pipecat calls this, in order)."""
@@ -46,12 +50,18 @@ class ReplyStage(FrameProcessor):
             self._cancel_work(frame.reply)
         elif isinstance(frame, EndFrame | CancelFrame):
             self._cancel_all_work()
-        if isinstance(frame, ReplyFrame) and not isinstance(frame, ReplyDropped):
-            stale = frame.reply.dropped and direction is FrameDirection.DOWNSTREAM
-            if stale:
-                return
-        if not await self.handle(frame, direction):
+        if direction is FrameDirection.UPSTREAM:
+            taken = await self.handle_upstream(frame)
+        else:
+            taken = self._stale(frame) or await self.handle(frame)
+        if not taken:
             await self.push_frame(frame, direction)
+
+    @staticmethod
+    def _stale(frame: Frame) -> bool:
+        if isinstance(frame, ReplyDropped):
+            return False
+        return isinstance(frame, ReplyFrame) and frame.reply.dropped
 
     async def cleanup(self) -> None:
         """Stop all work; the call is over."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from collections.abc import Coroutine
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -16,16 +18,17 @@ from pipecat.workers.runner import WorkerRunner
 from telephony import media_stream
 from telephony.media_stream import MediaStreamError, Message
 from voice_agent.answering import phrases
-from voice_agent.answering.chat_protocol import LanguageModelError, Token
+from voice_agent.answering.chat_protocol import Token
 from voice_agent.answering.conversation import Conversation
+from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.prompt import summary_messages
 from voice_agent.config import Settings
 from voice_agent.engines import Engines
 from voice_agent.frames import ReplyOver
 from voice_agent.handoff.brief import brief
 from voice_agent.pipeline import build_pipeline
-from voice_agent.records import metrics
-from voice_agent.records.turns import call_record, turn_record
+from voice_agent.records import metrics, tracing
+from voice_agent.records.turns import call_record, trace_turn, turn_record
 from voice_agent.reply import AfterReply, Reply, Road
 from voice_agent.speech.spoken_text import as_spoken
 from voice_agent.speech.synthesiser import SynthesiserError
@@ -33,6 +36,7 @@ from voice_agent.speech.synthesiser import SynthesiserError
 log = structlog.get_logger(__name__)
 
 START_TIMEOUT_S = 5.0
+PIPELINE_TIMEOUT_S = 10.0
 CONTRACT_BREACHES_ALLOWED = 5
 SEND_TIMEOUT_S = 5.0
 """A gateway that takes nothing for so long is gone."""
@@ -49,12 +53,13 @@ class CallSession:
         self._call = build_pipeline(
             settings, engines, self._conversation, self._send_audio, self._send_message
         )
+        self._started = asyncio.Event()
         self._turns = 0
         self._began_at = time.time()
         self._transfer_reason = "asked"
         self._transferring = False
         self._end_reason = "hung_up"
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self) -> None:
         """Serve the call; returns when it is over. Raises nothing but cancellation."""
@@ -64,13 +69,23 @@ class CallSession:
             return
         structlog.contextvars.bind_contextvars(call_id=start.call_id)
         self._start = start
+        with tracing.call_span(start.call_id, start.line) as self._span:
+            await self._serve()
+        structlog.contextvars.clear_contextvars()
+
+    async def _serve(self) -> None:
+        start = self._start
         log.info("call_began", line=start.line, resumed=start.resumed, pii={"caller": start.caller})
         metrics.live_calls.inc()
+        self._record_call(over=False)
         worker = self._build_worker()
         runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
         await runner.add_workers(worker)
         running = asyncio.create_task(runner.run())
         try:
+            # A runner that is cancelled before it runs forgets about it.
+            async with asyncio.timeout(PIPELINE_TIMEOUT_S):
+                await self._started.wait()
             await self._receive()
         finally:
             await runner.cancel()
@@ -78,9 +93,8 @@ class CallSession:
             for task in self._tasks:
                 task.cancel()
             metrics.live_calls.dec()
-            await self._record_call()
+            self._record_call(over=True)
             log.info("call_ended", reason=self._end_reason, turns=self._turns)
-            structlog.contextvars.clear_contextvars()
 
     def _build_worker(self) -> PipelineWorker:
         worker = PipelineWorker(
@@ -97,6 +111,7 @@ class CallSession:
 
         @worker.event_handler("on_pipeline_started")  # type: ignore[untyped-decorator]
         async def on_started(_worker: PipelineWorker, _frame: object) -> None:
+            self._started.set()
             greeting = self._settings.answering.greeting
             await self._call.turn_taker.say(phrases.BACK_AGAIN if self._start.resumed else greeting)
 
@@ -115,10 +130,9 @@ class CallSession:
             start = media_stream.parse(message.data)
         except (TimeoutError, MediaStreamError):
             return None
-        usable = isinstance(start, media_stream.Start) and (
-            start.sample_rate_hz == media_stream.SAMPLE_RATE_HZ
-        )
-        return start if usable else None
+        if not isinstance(start, media_stream.Start):
+            return None
+        return start if start.sample_rate_hz == media_stream.SAMPLE_RATE_HZ else None
 
     async def _receive(self) -> None:
         breaches = 0
@@ -166,6 +180,7 @@ class CallSession:
     async def _follow_up(self, reply: Reply) -> None:
         """A reply has ended: keep it as evidence, and do what it announced."""
         self._record_turn(reply)
+        self._start_task(self._engines.knowledge.reload_if_changed())
         finished = reply.end_reason in ("completed", "failed")
         if finished and reply.after is AfterReply.TRANSFER and not self._transferring:
             self._transferring = True
@@ -216,6 +231,7 @@ class CallSession:
             return
         self._turns += 1
         metrics.observe_turn(reply)
+        trace_turn(self._span, reply)
         record = turn_record(self._start.call_id, self._turns, reply)
         self._engines.records.record_turn(record)
         log.info(
@@ -227,11 +243,13 @@ class CallSession:
             pii={"heard": reply.question, "answer": reply.text, "heard_by_caller": reply.heard},
         )
 
-    async def _record_call(self) -> None:
+    def _record_call(self, *, over: bool) -> None:
         record = call_record(self._start, self._began_at, self._end_reason, self._settings)
+        if not over:
+            record = replace(record, ended_at=None, end_reason="", outcome="")
         self._engines.records.record_call(record)
 
-    def _start_task(self, work: Any) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

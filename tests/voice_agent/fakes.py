@@ -92,6 +92,9 @@ class FakeLibrary:
             raise self.error
         return Retrieval(self.passages, query, 1.0, self.version)
 
+    async def reload_if_changed(self) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 

@@ -9,17 +9,16 @@ from typing import Protocol
 
 import structlog
 from pipecat.frames.frames import Frame, StartFrame
-from pipecat.processors.frame_processor import FrameDirection
 
 from voice_agent.answering import phrases
 from voice_agent.answering.chat_protocol import (
     Finished,
     Item,
-    LanguageModelError,
     Message,
     Token,
 )
 from voice_agent.answering.conversation import Conversation
+from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.prompt import DECLINE_WORDS, AnswerPrompt
 from voice_agent.answering.sources import sources_of
 from voice_agent.frames import ClauseWritten, PassagesForeseen, ReplyGrounded, ReplyWritten
@@ -68,7 +67,7 @@ class Answerer(ReplyStage):
         self._warming: asyncio.Task[None] | None = None
         self._warming_passages: tuple[Passage, ...] = ()
 
-    async def handle(self, frame: Frame, direction: FrameDirection) -> bool:
+    async def handle(self, frame: Frame) -> bool:
         """Take grounded questions and what can be read beforehand."""
         match frame:
             case StartFrame():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pipecat.frames.frames import Frame
-from pipecat.processors.frame_processor import FrameDirection
 
 from voice_agent.answering import phrases
 from voice_agent.answering.conversation import Conversation
@@ -27,12 +26,9 @@ class Router(ReplyStage):
         self._conversation = conversation
         self._failures = 0
 
-    async def handle(self, frame: Frame, direction: FrameDirection) -> bool:
-        """Take questions that need no passages, and failures."""
+    async def handle(self, frame: Frame) -> bool:
+        """Take questions that need no passages."""
         match frame:
-            case ReplyFailed(reply=reply) if direction is FrameDirection.UPSTREAM:
-                await self._excuse(reply)
-                return True
             case ReplyAsked(reply=reply) if reply.fixed_text:
                 await self._say(reply, reply.fixed_text)
                 return True
@@ -40,6 +36,13 @@ class Router(ReplyStage):
                 return await self._choose(reply)
             case _:
                 return False
+
+    async def handle_upstream(self, frame: Frame) -> bool:
+        """Take failures of the stages below."""
+        if not isinstance(frame, ReplyFailed):
+            return False
+        await self._excuse(frame.reply)
+        return True
 
     async def _choose(self, reply: Reply) -> bool:
         if reply.language != self._language:

@@ -7,7 +7,6 @@ from typing import Protocol
 
 import structlog
 from pipecat.frames.frames import Frame
-from pipecat.processors.frame_processor import FrameDirection
 
 from voice_agent.frames import PassagesForeseen, QuestionForeseen, ReplyAsked, ReplyGrounded
 from voice_agent.knowledge.index import Passage, Retrieval
@@ -38,7 +37,7 @@ class Retriever(ReplyStage):
         self._foreseen: tuple[Passage, ...] = ()
         self._foreseeing: asyncio.Task[None] | None = None
 
-    async def handle(self, frame: Frame, direction: FrameDirection) -> bool:
+    async def handle(self, frame: Frame) -> bool:
         """Take questions, foreseen or asked."""
         match frame:
             case PassagesForeseen():

@@ -8,7 +8,6 @@ from contextlib import aclosing
 from typing import Protocol
 
 from pipecat.frames.frames import Frame
-from pipecat.processors.frame_processor import FrameDirection
 
 from voice_agent.frames import ClauseVoiced, ClauseWritten
 from voice_agent.reply import Clause, Reply
@@ -31,7 +30,7 @@ class Speaker(ReplyStage):
         self._mouth = mouth
         self._turns: dict[int, asyncio.Lock] = {}
 
-    async def handle(self, frame: Frame, direction: FrameDirection) -> bool:
+    async def handle(self, frame: Frame) -> bool:
         """Take written clauses."""
         if not isinstance(frame, ClauseWritten):
             return False

@@ -52,8 +52,8 @@ class VoiceProbability:
 
     def reset(self) -> None:
         """Forget what was heard: long non-speech leaves the network deaf to what follows."""
-        self._state = np.zeros((2, 1, 128), np.float32)
-        self._context = np.zeros(CONTEXT_SAMPLES, np.float32)
+        self._state: np.ndarray = np.zeros((2, 1, 128), np.float32)
+        self._context: np.ndarray = np.zeros(CONTEXT_SAMPLES, np.float32)
 
     def measure(self, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> float:
         """Probability that the next 512 samples at 16 kHz hold a voice."""
