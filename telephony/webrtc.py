@@ -32,7 +32,7 @@ from av import AudioFrame
 
 from telephony.call import DigitPressed, LegAnswered, LegEnded, LegEvent, LegState
 from telephony.media_stream import FRAME_BYTES, FRAME_MS
-from telephony.webrtc_audio import FrameBacklog, PacedTrack, SoundDecoder
+from telephony.webrtc_audio import FrameBacklog, PacedTrack, PacketOrder, SoundDecoder
 from telephony.webrtc_offer import AUDIO_CODECS, OfferMalformed, checked_description
 
 log = structlog.get_logger(__name__)
@@ -141,6 +141,8 @@ class WebRtcLeg:
         _prefer_codecs(self._connection)
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(usable, "offer"))
+            for receiver in self._connection.getReceivers():
+                _decode_at_once(receiver)
             for gatherer in self._gatherers():
                 _gather_only_on(gatherer, self._addresses)
             await self._connection.setLocalDescription()
@@ -342,6 +344,15 @@ def _prefer_codecs(connection: RTCPeerConnection) -> None:
     ]
     for transceiver in connection.getTransceivers():
         transceiver.setCodecPreferences(wanted)
+
+
+def _decode_at_once(receiver: RTCRtpReceiver) -> None:
+    """Take the place of the receiver's jitter buffer; aiortc offers no option for it."""
+    place = "_RTCRtpReceiver__jitter_buffer"
+    if hasattr(receiver, place):
+        setattr(receiver, place, PacketOrder())
+    else:
+        log.warning("jitter_buffer_not_found")
 
 
 def _gather_only_on(connection: Connection, addresses: Sequence[str]) -> None:

@@ -11,7 +11,9 @@ from collections import deque
 from fractions import Fraction
 
 import numpy as np
+from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
 from telephony.audio import SILENCE, Resampler
@@ -82,6 +84,31 @@ class FrameBacklog:
         self._surplus -= 1
         self.dropped_frames += 1
         return self._frames.popleft()
+
+
+class PacketOrder:
+    """Hands every packet to the decoder as it comes, in place of aiortc's jitter buffer.
+
+    That one holds audio for 80 ms and, after the first lost packet, for 320 ms to the end of the
+    call. Here a packet that comes after a later one is dropped like a lost one: 20 ms to conceal
+    cost a caller less than a delay in every answer. Jitter is absorbed by ``FrameBacklog``.
+    """
+
+    RESTART_PACKETS = 100
+    """A sequence so far behind is a new one (RFC 3550, appendix A.1, MAX_MISORDER)."""
+
+    def __init__(self) -> None:
+        self._next: int | None = None
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        """The frame to decode now, if any; never asks for a key frame."""
+        number = packet.sequence_number
+        late = 0 if self._next is None else (self._next - number) % 65_536
+        if 0 < late <= self.RESTART_PACKETS:
+            return False, None
+        self._next = (number + 1) % 65_536
+        data: bytes = packet._data  # type: ignore[attr-defined]  # set by aiortc's depayloader
+        return False, JitterFrame(data, packet.timestamp)
 
 
 class SoundDecoder:

@@ -8,10 +8,17 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
 from telephony.media_stream import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ
-from telephony.webrtc_audio import LIMIT_FRAMES, FrameBacklog, PacedTrack, SoundDecoder
+from telephony.webrtc_audio import (
+    LIMIT_FRAMES,
+    FrameBacklog,
+    PacedTrack,
+    PacketOrder,
+    SoundDecoder,
+)
 from tests.telephony.webrtc_peer import loudest_hz, tone
 
 
@@ -82,6 +89,41 @@ def test_decoded_sound_keeps_its_pitch_and_length(rate_hz: int, layout: str) -> 
     )
     assert len(audio) == 2 * SAMPLE_RATE_HZ
     assert abs(loudest_hz(audio[SAMPLE_RATE_HZ // 2 :], SAMPLE_RATE_HZ) - 440) < 5
+
+
+@pytest.mark.parametrize(
+    ("arriving", "decoded_numbers"),
+    [
+        ([1, 2, 3], [1, 2, 3]),
+        ([1, 3, 4], [1, 3, 4]),
+        ([1, 3, 2, 4], [1, 3, 4]),
+        ([1, 1, 2], [1, 2]),
+        ([65_534, 65_535, 0, 1], [65_534, 65_535, 0, 1]),
+        ([65_535, 0, 65_534, 1], [65_535, 0, 1]),
+        ([40_000, 40_001, 7, 8], [40_000, 40_001, 7, 8]),
+    ],
+    ids=[
+        "in order",
+        "lost",
+        "overtaken",
+        "twice",
+        "wrapping",
+        "overtaken at the wrap",
+        "restarted",
+    ],
+)
+def test_packets_are_decoded_as_they_come_and_never_backwards(
+    arriving: list[int], decoded_numbers: list[int]
+) -> None:
+    order = PacketOrder()
+    decoded_now: list[int] = []
+    for number in arriving:
+        packet = RtpPacket(sequence_number=number, timestamp=number)
+        packet._data = b"opus"  # type: ignore[attr-defined]
+        _, frame = order.add(packet)
+        if frame is not None:
+            decoded_now.append(frame.timestamp)
+    assert decoded_now == decoded_numbers
 
 
 async def test_queued_frames_go_out_in_order_and_count_as_unsent_until_then() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from telephony import webrtc
 from telephony.call import LegState
-from telephony.media_stream import SAMPLE_RATE_HZ
+from telephony.media_stream import FRAME_BYTES, SAMPLE_RATE_HZ
 from telephony.webrtc import WebRtcLeg
+from telephony.webrtc_audio import PacketOrder
 from tests.telephony.webrtc_peer import WIRE_HZ, FakeGateway, Peer, loudest_hz, serving
 
 pytestmark = pytest.mark.loopback
@@ -99,6 +101,74 @@ async def test_stopping_the_line_ends_its_calls() -> None:
     assert gateway.legs[0].state is LegState.ENDED
     await peer.until(lambda: "ended" in peer.states())
     await peer.close()
+
+
+async def test_a_browser_that_falls_silent_for_good_is_freed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(webrtc, "_UNHEARD_S", 0.2)
+    gateway = FakeGateway()
+    peer = Peer()
+    async with serving(gateway) as server:
+        await peer.ring(server.url)
+        await peer.until(lambda: "answered" in peer.states())
+        peer.microphone.fall_silent()
+        await gateway.released.wait()
+        await peer.close()
+    assert gateway.ended == ["vanished"]
+
+
+async def test_lost_packets_do_not_silence_the_caller() -> None:
+    gateway = FakeGateway(play_hz=660.0)
+    peer = Peer(hz=440.0)
+    async with serving(gateway) as server:
+        await peer.ring(server.url)
+        await peer.until(lambda: "answered" in peer.states())
+        peer.lose_every(7)
+        enough = len(gateway.heard) + 2 * SECOND_BYTES
+        await peer.until(lambda: len(gateway.heard) >= enough)
+        leg = gateway.legs[0]
+        held_back = [
+            getattr(receiver, "_RTCRtpReceiver__jitter_buffer")  # noqa: B009
+            for receiver in leg._connection.getReceivers()
+        ]
+        await peer.close()
+    assert abs(loudest_hz(bytes(gateway.heard[-SECOND_BYTES:]), SAMPLE_RATE_HZ) - 440) < 20
+    assert [type(buffer) for buffer in held_back] == [PacketOrder]
+
+
+async def test_ended_legs_take_and_give_nothing() -> None:
+    gateway = FakeGateway()
+    peer = Peer()
+    async with serving(gateway) as server:
+        await peer.ring(server.url)
+        await peer.until(lambda: "answered" in peer.states())
+        leg = gateway.legs[0]
+        await leg.hang_up("finished")
+        await leg.hang_up("again")
+        leg.send_frame(bytes(FRAME_BYTES))
+        leg.show_caption("agent", "a", "too late", True)
+        await leg.answer()
+        await peer.close()
+    assert leg.receive_frame() is None
+    assert leg.unsent_ms == 0
+    assert leg.state is LegState.ENDED
+    assert gateway.ended == ["finished"]
+
+
+async def test_a_flood_of_captions_does_not_pile_up() -> None:
+    async def flood(leg: WebRtcLeg, _: FakeGateway) -> None:
+        for number in range(20_000):
+            leg.show_caption("agent", str(number), "word " * 40, False)
+        leg.show_caption("agent", "last", "the end", True)
+
+    gateway = FakeGateway(on_answered=flood)
+    peer = Peer()
+    async with serving(gateway) as server:
+        await peer.ring(server.url)
+        await peer.until(lambda: any(m.get("id") == "last" for m in peer.messages))
+        await peer.close()
+    assert len(peer.messages) < 1_000
 
 
 async def test_only_the_configured_address_is_offered_for_media() -> None:

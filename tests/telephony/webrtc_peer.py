@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import math
 import struct
@@ -20,6 +21,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.rtp import is_rtcp
 from av import AudioFrame
 
 from telephony.call import DigitPressed, Leg, LegAnswered, LegEnded, LegState
@@ -56,10 +58,17 @@ class ToneTrack(MediaStreamTrack):
         self._hz = hz
         self._sent = 0
         self._start_s: float | None = None
+        self._silent = False
+
+    def fall_silent(self) -> None:
+        """Send nothing any more, not even silence, as a machine that lost its network."""
+        self._silent = True
 
     async def recv(self) -> AudioFrame:
         if self.readyState != "live":
             raise MediaStreamError
+        if self._silent:
+            await asyncio.Event().wait()
         now_s = asyncio.get_running_loop().time()
         self._start_s = now_s if self._start_s is None else self._start_s
         await asyncio.sleep(max(0.0, self._start_s + self._sent / WIRE_HZ - now_s))
@@ -77,7 +86,8 @@ class Peer:
 
     def __init__(self, hz: float = 440.0) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.connection.addTrack(ToneTrack(hz))
+        self.microphone = ToneTrack(hz)
+        self.connection.addTrack(self.microphone)
         self.channel = self.connection.createDataChannel("events")
         self.messages: list[dict[str, Any]] = []
         self.heard = bytearray()
@@ -111,6 +121,17 @@ class Peer:
                 self._changed.clear()
                 if not condition():
                     await self._changed.wait()
+
+    def lose_every(self, nth: int) -> None:
+        """From now on every ``nth`` packet of sound is lost on the way."""
+        transport = self.connection.getSenders()[0].transport
+        send, count = transport._send_rtp, itertools.count(1)
+
+        async def lossy(packet: bytes) -> None:
+            if is_rtcp(packet) or next(count) % nth:
+                await send(packet)
+
+        transport._send_rtp = lossy  # type: ignore[method-assign]
 
     def states(self) -> list[str]:
         return [m["state"] for m in self.messages if m["event"] == "state"]
