@@ -30,6 +30,9 @@ MODEL = "qwen2.5-0.5b"
 CONTEXT_TOKENS = 4096
 QUEUED_TOKENS = 3000
 """Prompt tokens that may wait or be read at once before vLLM answers that it is overloaded."""
+STEP_TOKENS = 512
+"""Tokens of all answers computed in one step, which nothing interrupts: not a caller who leaves,
+not another caller's next word. vLLM's own default is made for GPUs."""
 
 _TCMALLOC = "libtcmalloc_minimal.so.4"
 _NICE = 5  # the machine may be answering calls, or testing other things, at the same time
@@ -89,19 +92,19 @@ def _name_it_vllm(home: Path) -> None:
     (alias / "METADATA").write_text(metadata)
 
 
-def converted(model: str = MODEL, folder: Path = FOLDER, models: Path = MODELS) -> Path:
+def converted(folder: Path = FOLDER, models: Path = MODELS) -> Path:
     """The model as a Hugging Face folder, made from its GGUF file the first time.
 
     Raises:
         VllmCpuError: the model is missing or cannot be converted.
     """
     try:
-        source = locate(models, model)
+        source = locate(models, MODEL)
     except ModelsError as error:
         raise VllmCpuError(str(error)) from error
     facts = source.stat()
     made_from = f"{source}\n{facts.st_size}\n{facts.st_mtime_ns}\n"
-    target = folder / "models" / Path(model).stem
+    target = folder / "models" / MODEL
     stamp = target / "made_from.txt"
     if stamp.is_file() and stamp.read_text() == made_from:
         return target
@@ -119,16 +122,22 @@ def converted(model: str = MODEL, folder: Path = FOLDER, models: Path = MODELS) 
 
 
 def command(
-    model_folder: Path, host: str, port: int, name: str = MODEL, folder: Path = FOLDER
+    model_folder: Path,
+    host: str,
+    port: int,
+    *,
+    queued_tokens: int = QUEUED_TOKENS,
+    folder: Path = FOLDER,
 ) -> tuple[list[str], dict[str, str]]:
     """What to run, and in which environment, to serve the model on ``host:port``."""
     argv = [str(folder / "venv" / "bin" / "vllm"), "serve", str(model_folder)]
-    argv += ["--served-model-name", name, "--host", host, "--port", str(port)]
+    argv += ["--served-model-name", MODEL, "--host", host, "--port", str(port)]
     argv += ["--dtype", "bfloat16", "--max-model-len", str(CONTEXT_TOKENS)]
     argv += ["--max-num-seqs", "8", "--block-size", "32"]
+    argv += ["--max-num-batched-tokens", str(STEP_TOKENS)]
     argv += ["--enforce-eager"]  # the compiled path wrote wrong text on a CPU
     argv += ["--scheduling-policy", "priority"]
-    argv += ["--max-num-queued-tokens", str(QUEUED_TOKENS)]
+    argv += ["--max-num-queued-tokens", str(queued_tokens)]
     argv += ["--enable-prompt-tokens-details"]  # reports cached tokens with every answer
     argv += ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
     environment = {**_offline(), "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}

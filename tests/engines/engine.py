@@ -25,9 +25,10 @@ from voice_agent.config import LanguageModelSettings
 from voice_agent.models import locate
 
 Name = Literal["llama.cpp", "vllm"]
-MODEL = "qwen2.5-0.5b"
+MODEL = vllm_cpu.MODEL
 MODELS = Path("var/models")
 KEY_ENV, KEY = "TEST_ENGINE_KEY", "open-sesame"
+VLLM_QUEUED_TOKENS = 600
 START_S: dict[Name, float] = {"llama.cpp": 100, "vllm": 600}
 
 
@@ -131,7 +132,9 @@ def running(name: Name, folder: Path) -> Generator[Engine]:
 
 def _command(name: Name, port: int) -> tuple[list[str], dict[str, str]]:
     if name == "vllm":
-        argv, environment = vllm_cpu.command(vllm_cpu.converted(MODEL), "127.0.0.1", port, MODEL)
+        argv, environment = vllm_cpu.command(
+            vllm_cpu.converted(), "127.0.0.1", port, queued_tokens=VLLM_QUEUED_TOKENS
+        )
         return argv, {**environment, "VLLM_API_KEY": KEY}
     argv = [sys.executable, "-m", "voice_agent.answering.llama_server", "--alias", MODEL]
     argv += ["--model", str(locate(MODELS, MODEL)), "--port", str(port), "--key-env", KEY_ENV]

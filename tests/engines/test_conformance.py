@@ -163,7 +163,7 @@ async def test_cancelling_while_the_prompt_is_read_frees_its_slot(
 ) -> None:
     await engine.until_idle()
     before = await engine.written()
-    task = asyncio.create_task(ask(model, user("Hello?", never_seen(words=2500)), max_tokens=2000))
+    task = asyncio.create_task(ask(model, user("Hello?", never_seen(words=1200)), max_tokens=2000))
     await engine.until_busy()
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -192,7 +192,8 @@ async def test_a_named_tool_is_called_even_when_another_fits_better(model: Langu
         for item in await ask(model, question, tools=TOOLS, tool_choice="hang_up")
         if isinstance(item, ToolCall)
     ]
-    assert [(call.name, call.arguments) for call in calls] == [("hang_up", {})]
+    # vLLM lets the model add arguments to a tool that has none, whatever its schema says.
+    assert [call.name for call in calls] == ["hang_up"]
 
 
 async def test_tools_offered_and_not_demanded_bring_text_or_calls(model: LanguageModel) -> None:
@@ -239,11 +240,10 @@ async def test_overload_is_refused_by_vllm_and_queued_by_llama_cpp(
 
     Either way each request ends, none in silence, and afterwards the server serves again.
     """
-    words = 700 if engine.name == "vllm" else 60
 
     async def outcome() -> Finished | LanguageModelError:
         try:
-            return end_of(await ask(model, user("Hello?", never_seen(words)), max_tokens=1))
+            return end_of(await ask(model, user("Hello?", never_seen(words=150)), max_tokens=1))
         except LanguageModelError as error:
             return error
 
