@@ -93,7 +93,7 @@ class Recording:
 
     def _write(self) -> None:
         """The thread: write blocks until told to end; after a failure, take and forget them."""
-        with ExitStack() as files:
+        with self._failing(), ExitStack() as files:
             with self._failing():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 opened = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -82,7 +82,8 @@ class Peer:
                 await self.ringing.reject()
             case "listen":
                 assert self.call is not None
-                self.start(self.listen(self.call, command["ms"]))
+                after_s = self.call.now_s if command.get("from_now") else -1.0
+                self.start(self.listen(self.call, command["ms"], after_s))
             case "tone":
                 assert self.call is not None
                 samples = tone(command["hz"], command["ms"])
@@ -102,9 +103,9 @@ class Peer:
         with contextlib.suppress(CallError):
             await call.say(spoken)
 
-    async def listen(self, call: WireCall, ms: int) -> None:
-        """Wait for sound, take so much of it, tell its loudest frequency."""
-        began_s = await call.wait_for_sound(-1.0, 20.0)
+    async def listen(self, call: WireCall, ms: int, after_s: float) -> None:
+        """Wait for sound to begin, take so much of it, tell its loudest frequency."""
+        began_s = await call.wait_for_sound(after_s, 20.0)
         if began_s is None:
             tell("heard", hz=0.0)
             return
