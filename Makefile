@@ -11,18 +11,18 @@ NEEDS_DEBIAN := interop or browser
 export VOICE_AGENT_CONFIG := $(CONFIG)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve bench test test-all test-vllm lint setup setup-dev lock clean
+.PHONY: help demo serve bench test test-all test-vllm lint models setup setup-dev lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: setup ## Ring the agent once over SIP, show the conversation and its timings
+demo: models ## Ring the agent once over SIP, show the conversation and its timings
 	@$(BIN)/voice-agent demo
 
-serve: setup ## Keep everything running; prints the page's URL and the number to dial
+serve: models ## Keep everything running; prints the page's URL and the number to dial
 	@$(BIN)/voice-agent serve
 
-bench: setup ## Measure voice-to-voice latency and barge-in on this machine
+bench: models ## Measure voice-to-voice latency and barge-in on this machine
 	@$(BIN)/voice-agent bench
 
 test: setup-dev ## Run every test that needs nothing beyond Python packages
@@ -39,8 +39,11 @@ lint: $(VENV)/.installed-dev ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-setup: $(VENV)/.installed ## Install, fetch models, build the sample knowledge
+# What runs processes builds the sample knowledge itself, while the engines load.
+models: $(VENV)/.installed
 	@$(BIN)/voice-agent models pull
+
+setup: models ## Install, fetch models, build the sample knowledge
 	@$(BIN)/voice-agent knowledge build
 
 setup-dev: setup $(VENV)/.installed-dev

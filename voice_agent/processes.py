@@ -117,11 +117,12 @@ def plan(
     own = (python, "-m", "voice_agent")
     ready = http_url(settings.media.host, settings.media.port, "/readyz")
     agent = (*own, "agent", "--config", str(config))
-    wanted.append(Process("agent", agent, ready, priority=20, stop_wait_s=10))
+    # The agent opens the knowledge index and the gateway plays the phone prompts, so each is
+    # started once that exists.
+    wanted.append(Process("agent", agent, ready, priority=20, stop_wait_s=10, autostart=False))
     web = settings.gateway.web
     ready = http_url(web.host, web.port, "/readyz") if web.enabled else ""
     gateway = (*own, "gateway", "--config", str(config))
-    # The gateway plays the phone prompts, so it starts once they exist.
     wanted.append(Process("gateway", gateway, ready, priority=30, stop_wait_s=20, autostart=False))
     return wanted
 

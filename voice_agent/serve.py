@@ -95,8 +95,6 @@ def running(
         ServeError: something does not start; what did start is stopped first.
     """
     prepare(settings)
-    report("building the knowledge index if it has changed")
-    build_knowledge(config)
     folder = settings.models.folder
     model = settings.answering.model
     processes = plan(
@@ -107,7 +105,10 @@ def running(
     )
     supervisor = Supervisor(processes, run_folder, log_folder)
     try:
-        supervisor.start()
+        supervisor.start()  # the engines load while the index is looked at
+        report("building the knowledge index if it has changed")
+        build_knowledge(config)
+        supervisor.launch("agent")
         if phone_prompts.missing(settings.gateway.prompts):
             wait_ready(supervisor, ["synthesiser"], report)
             report("speaking the phone prompts")
