@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ ANSWER_TIMEOUT_S = 15.0
 """An accepted leg that has no media after so long is given up."""
 HANG_UP_TIMEOUT_S = 3.0
 MAX_DIGITS_WAITING = 64
+_DIGIT = re.compile(r"[0-9*#A-D]")
 
 
 class CallSession:
@@ -265,8 +267,7 @@ class CallSession:
         if self.media.stage is not CallStage.BRIDGED:
             first = self.media.stage is CallStage.RINGING
             self.media.enter(CallStage.WAITING)
-            if not (self._hand_over and self._hand_over.for_lack_of_agent):
-                self.media.play(self._prompts.on_hold(), after_ms=0 if first else PROMPT_AFTER_MS)
+            self.media.play(self._prompts.on_hold(), after_ms=0 if first else PROMPT_AFTER_MS)
         await self._no_hand_over.wait()
 
     # --- what the agent says -------------------------------------------------------------------
@@ -283,7 +284,10 @@ class CallSession:
             case Caption(speaker, caption_id, text, final):
                 self._caller.show_caption(speaker, caption_id, text, final)
             case Dtmf(digit):
-                self._press(self._caller, digit)
+                if _DIGIT.fullmatch(digit):
+                    self._press(self._caller, digit)
+                else:
+                    stream.note_breach("a key no telephone has")
             case Transfer(state=""):
                 self._begin_transfer(stream, item)
             case Stop():
@@ -309,7 +313,7 @@ class CallSession:
             metrics.TRANSFERS.labels("target_refused").inc()
             self._tell(Transfer(target=request.target, reason=error.code, state="failed"))
             return
-        self._spawn(self._reach_person(target, announcement, for_lack_of_agent=False))
+        self._spawn(self._reach_person(target, announcement))
 
     # --- a person ------------------------------------------------------------------------------
 
@@ -321,39 +325,41 @@ class CallSession:
         await self._answer()
         self.media.enter(CallStage.WAITING)
         self.media.play(self._prompts.while_ringing())
-        return await self._reach_person(self._settings.human.uri, b"", for_lack_of_agent=True)
+        return await self._reach_person(self._settings.human.uri, b"")
 
-    async def _reach_person(
-        self, target: str, announcement: bytes, *, for_lack_of_agent: bool
-    ) -> bool:
+    async def _reach_person(self, target: str, announcement: bytes) -> bool:
         """Ring, announce, bridge, and watch until the person is gone; False if never bridged."""
-        hand_over = HandOver(
+        self._no_hand_over.clear()
+        self._hand_over = HandOver(
             self.media,
             self._dial,
             self._clock,
             on_state=lambda state, reason: self._tell_transfer(target, state, reason),
             on_digit=lambda digit: self._press(self._caller, digit),
         )
-        hand_over.for_lack_of_agent = for_lack_of_agent
-        self._hand_over = hand_over
-        self._no_hand_over.clear()
         try:
-            ended = await hand_over.run(
+            ended = await self._hand_over.run(
                 target, {"X-Call-ID": self.call_id}, announcement, self._settings.human
             )
+            if ended is None:
+                return False
+            if not ended.lost and self._settings.human.after_hang_up == "end":
+                self.end("human_hung_up")
+                await asyncio.Event().wait()  # until the call's tasks are cancelled
+            self._take_back(ended.reason)
+            return True
         finally:
             self._hand_over = None
             self._no_hand_over.set()
-        if ended is None:
-            return False
-        if not ended.lost and self._settings.human.after_hang_up == "end":
-            self.end("human_hung_up")
-            await asyncio.Event().wait()  # until the call's tasks are cancelled
-        self.media.enter(CallStage.WITH_AGENT if self.media.stream else CallStage.WAITING)
-        if self.media.stream is None:
+
+    def _take_back(self, reason: str) -> None:
+        """The caller had a person and goes on without."""
+        if self.media.stream is not None:
+            self.media.enter(CallStage.WITH_AGENT)
+        else:
+            self.media.enter(CallStage.WAITING)
             self.media.play(self._prompts.on_hold())
-        self._tell(Resume(ended.reason))
-        return True
+        self._tell(Resume(reason))
 
     async def _say_goodbye(self) -> None:
         self.media.enter(CallStage.CLOSING)

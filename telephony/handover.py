@@ -62,8 +62,6 @@ class HandOver:
         self._on_state = on_state
         self._on_digit = on_digit
         self._leg: Leg | None = None
-        self.for_lack_of_agent = False
-        """Nobody else has the caller, who hears the trouble prompt meanwhile."""
 
     async def run(
         self,

@@ -161,10 +161,14 @@ class FakeLine:
     def __init__(self) -> None:
         self.rung: list[tuple[str, dict[str, str], FakeLeg]] = []
         self.broken = False
+        self.free = asyncio.Event()
+        """Dialling takes until this is set."""
+        self.free.set()
 
     async def dial(self, uri: str, headers: dict[str, str]) -> Leg:
         if self.broken:
             raise OSError("no route")
+        await self.free.wait()
         leg = FakeLeg(remote=uri)
         self.rung.append((uri, headers, leg))
         return leg

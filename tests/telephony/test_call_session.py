@@ -332,7 +332,14 @@ async def test_an_agent_that_accepts_and_never_shakes_hands_is_given_up() -> Non
 
 @pytest.mark.parametrize(
     "garbage",
-    ["not json", "[]", '{"event": "mark"}', '{"event": "start", "call_id": "x"}', b"odd"],
+    [
+        "not json",
+        "[]",
+        '{"event": "mark"}',
+        '{"event": "start", "call_id": "x"}',
+        '{"event": "dtmf", "digit": "1\r\n2"}',
+        b"odd",
+    ],
 )
 async def test_garbage_is_counted_and_in_the_end_closes_the_stream(garbage: str | bytes) -> None:
     async with staged() as stage:

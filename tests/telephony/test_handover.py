@@ -8,7 +8,7 @@ import base64
 import pytest
 
 from telephony.audio import SILENCE
-from telephony.call import DigitPressed, HoldChanged, LegEnded, LegState
+from telephony.call import DigitPressed, HoldChanged, HumanStage, LegEnded, LegState
 from telephony.call_session import CallSession
 from telephony.media_stream import Cleared, Dtmf, Message, Resume, Stop, Transfer
 from tests.telephony.fakes import AgentEnd, FakeLeg, eventually
@@ -307,6 +307,20 @@ async def test_an_agent_that_dies_while_it_rings_does_not_stop_the_ringing() -> 
         person.speak(voice(2))
         await stage.clock.advance(0.02)
         assert caller.heard[-1] == voice(2)
+
+
+async def test_a_leg_that_begins_to_ring_after_the_caller_left_is_hung_up() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent = await stage.connect(caller)
+        stage.line.free.clear()
+        await agent.send(Transfer())
+        await eventually(lambda: stage.media().human_stage is HumanStage.RINGING)
+        caller.tell(LegEnded("bye"))
+        await stage.clock.advance(0.1)
+        stage.line.free.set()
+        await stage.calls[0]
+        assert stage.line.leg.state is LegState.ENDED
 
 
 # --- hanging up at any moment ------------------------------------------------------------------
