@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from voice_agent.speech.silence import LEAD_MS, TAIL_UNMARKED_MS, tail_after
+from voice_agent.speech.spoken_text import as_spoken
 
 _WORD = re.compile(r"\S+")
 _VOWELS = re.compile(r"[aeiouy]+")
@@ -17,15 +18,17 @@ _FIXED_COST = 0.4
 """Syllables' worth of time that every word takes besides its syllables."""
 
 
+def _spoken_length(word: str) -> float:
+    """How long a written word takes to say, in syllables: "$4.95" is nine of them."""
+    return sum(_syllables(part) for part in as_spoken(word).split()) or 1.0
+
+
 def _syllables(word: str) -> float:
     letters = re.sub(r"[^a-z]", "", word.lower())
-    digits = sum(character.isdigit() for character in word)
-    if not letters:
-        return max(1.0, 1.3 * digits)
     count = len(_VOWELS.findall(letters))
     if letters.endswith("e") and not letters.endswith("le") and count > 1:
         count -= 1
-    return max(1, count) + 1.3 * digits
+    return max(1, count) + _FIXED_COST
 
 
 def word_times(text: str, duration_ms: int) -> list[tuple[str, int, int]]:
@@ -39,7 +42,7 @@ def word_times(text: str, duration_ms: int) -> list[tuple[str, int, int]]:
     pauses[-1] = tail_after(words[-1])
     silence = LEAD_MS + sum(pauses)
     scale = min(1.0, _MAX_PAUSE_SHARE * duration_ms / silence)
-    weights = [_syllables(word) + _FIXED_COST for word in words]
+    weights = [_spoken_length(word) for word in words]
     unit_ms = (duration_ms - silence * scale) / sum(weights)
     times: list[tuple[str, int, int]] = []
     at_ms = LEAD_MS * scale

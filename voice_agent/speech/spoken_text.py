@@ -162,7 +162,9 @@ def _time_range(match: Match[str]) -> str:
     if both and not re.search(_HALF, first, re.IGNORECASE):
         said = _TIME.sub(_time, first + "am").removesuffix(" AM")
     else:
-        said = _TIME.sub(_time, first)
+        afternoon = re.match(r"(?:1[3-9]|2\d):", second)
+        morning = afternoon and re.fullmatch(r"(?:0?\d|1[01]):\d\d", first.strip())
+        said = _TIME.sub(_time, f"{first.strip()}am" if morning else first)
     return f"{said} to {_TIME.sub(_time, second)}"
 
 

@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 Samples = npt.NDArray[np.int16]
 
 MAX_PROMPT_TOKENS = 100
+FINAL_BEAM = 2
+"""Against greedy decoding: 3 points of slot recall for no measurable time. 5 gained no more."""
 _FRAMES_PER_S = 100
 _LANGUAGE_CERTAIN = 0.8
 _LANGUAGE_LEAST_S = 1.5
@@ -191,7 +193,7 @@ class Transcriber:
             encoded = self._encode(features, window_s)
             if dropped.is_set():
                 raise _Dropped
-            attempt = self._decode(encoded, duration_s)
+            attempt = self._decode(encoded, duration_s, FINAL_BEAM if final else 1)
             decoding = attempt if decoding is None else hearing.better(decoding, attempt)
             if check_language and language is None and duration_s >= _LANGUAGE_LEAST_S:
                 language = self._other_language(encoded)
@@ -208,11 +210,11 @@ class Transcriber:
         padded = np.pad(window, ((0, 0), (0, frames - window.shape[1])))
         return self._model.encode(padded)
 
-    def _decode(self, encoded: Any, duration_s: float) -> Decoding:
+    def _decode(self, encoded: Any, duration_s: float, beam: int) -> Decoding:
         result = self._model.model.generate(
             encoded,
             [self._prompt],
-            beam_size=1,
+            beam_size=beam,
             max_length=min(448, len(self._prompt) + hearing.most_tokens(duration_s)),
             repetition_penalty=hearing.REPETITION_PENALTY,
             no_repeat_ngram_size=hearing.NO_REPEAT_TOKENS,

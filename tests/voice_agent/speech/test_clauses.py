@@ -52,15 +52,15 @@ def test_sentences_end_where_a_reader_would_stop(text: str, clauses: list[str]) 
 @pytest.mark.parametrize(
     ("text", "first"),
     [
-        ("Standard delivery takes three days, and it is free.", "Standard delivery takes three days,"),
+        ("Standard delivery is in three days, it is free.", "Standard delivery is in three days,"),
         ("You can return it within 30 days; keep the box.", "You can return it within 30 days;"),
-        ("You can change your order and keep the discount too.", "You can change your order and keep the discount too."),
-        ("The desk can be delivered tomorrow but only before noon.", "The desk can be delivered tomorrow"),
+        ("You can change it all and keep the deal.", "You can change it all and keep the deal."),
+        ("The desk can be delivered today but only late.", "The desk can be delivered today"),
         ("Sure, it is ready.", "Sure, it is ready."),
-        ("The price of the whole set is 1,299 dollars.", "The price of the whole set is 1,299 dollars."),
-        ("Please call the number 0800 123, 456, 789.", "Please call the number 0800 123, 456, 789."),
+        ("The price of the set is 1,299 dollars.", "The price of the set is 1,299 dollars."),
+        ("Please call this number 0800 123, 456.", "Please call this number 0800 123, 456."),
     ],
-)  # fmt: skip
+)
 def test_the_first_clause_is_short_but_never_cuts_a_number(text: str, first: str) -> None:
     assert _split(text)[0] == first
     assert _split(text, _LIKE_A_TOKENISER.findall(text))[0] == first
