@@ -86,10 +86,10 @@ def _joined(turns: Sequence[dict[str, Any]]) -> KnownTurn | None:
         given = turn.get("sources") or [
             passage.get("source", "") for passage in turn.get("passages") or []
         ]
-        sources += [source for source in given if source and source not in sources]
+        sources += [source for source in given if source]
     return KnownTurn(
         heard=" ".join(str(turn["heard"]) for turn in turns),
         answer=" ".join(str(turn["answer"]) for turn in turns if turn.get("answer")),
-        sources=sources,
+        sources=list(dict.fromkeys(sources)),
         stages_ms=dict(turns[-1].get("stages_ms") or {}),
     )

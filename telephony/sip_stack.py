@@ -184,7 +184,7 @@ def leg_id_of(sip_call_id: str) -> str:
 def address_in(header: str) -> str:
     """The address in a From or To header, without a display name and parameters."""
     inner = header.partition("<")[2].partition(">")[0] or header
-    return inner.strip().partition(";")[0]
+    return inner.strip("<> ").partition(";")[0]
 
 
 def _one_word(path: Path) -> str:
