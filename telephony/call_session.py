@@ -8,9 +8,6 @@ leg, stream, task and file of it is freed.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import re
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -22,22 +19,10 @@ from telephony.agent_link import AgentLink, AgentStream
 from telephony.call import CallStage, DigitPressed, HoldChanged, Leg, LegEnded, LegState
 from telephony.call_media import PROMPT_AFTER_MS, TAIL_MS, CallMedia
 from telephony.clock import FRAME_S, Clock, FramePacer, ticks
-from telephony.errors import AgentLinkError, StreamLost, TargetRefused
+from telephony.conversation import Conversation
+from telephony.errors import AgentLinkError, TargetRefused
 from telephony.handover import Dial, HandOver
-from telephony.media_stream import (
-    Caption,
-    Clear,
-    Dtmf,
-    Mark,
-    MediaStreamError,
-    Message,
-    Resume,
-    Start,
-    Stop,
-    Transfer,
-    TransferState,
-    check_audio,
-)
+from telephony.media_stream import Dtmf, Message, Resume, Start, Transfer, TransferState
 from telephony.prompts import PromptName, Prompts
 from telephony.recording import Recording
 from telephony.routing import AfterLoss, Destination, Patience, transfer_target
@@ -49,7 +34,6 @@ ANSWER_TIMEOUT_S = 15.0
 """An accepted leg that has no media after so long is given up."""
 HANG_UP_TIMEOUT_S = 3.0
 MAX_DIGITS_WAITING = 64
-_DIGIT = re.compile(r"[0-9*#A-D]")
 
 
 class CallSession:
@@ -232,24 +216,30 @@ class CallSession:
 
     async def _converse(self, stream: AgentStream) -> int:
         """Let one agent have the caller until its stream is lost; how long it served, in ms."""
-        media = self.media
-        media.attach(stream)
-        media.enter(CallStage.WITH_AGENT)
+        self.media.attach(stream)
+        self.media.enter(CallStage.WITH_AGENT)
         log.info("agent_connected", resumed=self._resumed)
         await self._answer()
+        conversation = Conversation(
+            stream,
+            self.media,
+            self._caller,
+            on_transfer=self._begin_transfer,
+            on_stop=self._stop_after_playout,
+            on_key=lambda digit: self._press(self._caller, digit),
+        )
         silence_watch = self._spawn(self._give_up_silent(stream))
         try:
-            async for item in stream.received():
-                self._hear_agent(stream, item)
-        except StreamLost as lost:
-            metrics.AGENT_STREAMS_LOST.labels(lost.how).inc()
-            log.warning("agent_lost", how=lost.how, reason=str(lost))
+            served_ms = await conversation.run()
         finally:
             silence_watch.cancel()
-        self._resumed = self._resumed or media.agent_spoke
-        media.detach()
-        await stream.close()
-        return stream.clock_ms if media.agent_spoke else 0
+        self._resumed = self._resumed or self.media.agent_spoke
+        return served_ms
+
+    def _stop_after_playout(self) -> None:
+        """The agent wants the call to end; one that leaves a caller to a person does not."""
+        if self._hand_over is None:
+            self._agent_said_stop = True
 
     async def _give_up_silent(self, stream: AgentStream) -> None:
         patience_s = self._settings.agent.first_audio_timeout_s
@@ -270,42 +260,12 @@ class CallSession:
             self.media.play(self._prompts.on_hold(), after_ms=0 if first else PROMPT_AFTER_MS)
         await self._no_hand_over.wait()
 
-    # --- what the agent says -------------------------------------------------------------------
+    # --- a person ------------------------------------------------------------------------------
 
-    def _hear_agent(self, stream: AgentStream, item: bytes | Message) -> None:
-        match item:
-            case bytes():
-                self.media.take_agent_audio(item)
-            case Clear():
-                self.media.clear_agent_audio()
-            case Mark(name):
-                if not self.media.take_mark(name):
-                    stream.note_breach("too many marks")
-            case Caption(speaker, caption_id, text, final):
-                self._caller.show_caption(speaker, caption_id, text, final)
-            case Dtmf(digit):
-                if _DIGIT.fullmatch(digit):
-                    self._press(self._caller, digit)
-                else:
-                    stream.note_breach("a key no telephone has")
-            case Transfer(state=""):
-                self._begin_transfer(stream, item)
-            case Stop():
-                # An agent that leaves a caller to a person does not end the call.
-                if self._hand_over is None:
-                    self._agent_said_stop = True
-            case _:
-                stream.note_breach(f"an agent does not send {item.event}")
-
-    def _begin_transfer(self, stream: AgentStream, request: Transfer) -> None:
+    def _begin_transfer(self, request: Transfer, announcement: bytes) -> None:
         if self._hand_over is not None:
             log.warning("transfer_ignored", reason="one is under way")
             return
-        try:
-            announcement = check_audio(base64.b64decode(request.announcement, validate=True))
-        except (binascii.Error, ValueError, MediaStreamError):
-            stream.note_breach("an announcement that is not base64 PCM")
-            announcement = b""
         try:
             target = transfer_target(request.target, self._settings.human)
         except TargetRefused as error:
@@ -313,9 +273,7 @@ class CallSession:
             metrics.TRANSFERS.labels("target_refused").inc()
             self._tell(Transfer(target=request.target, reason=error.code, state="failed"))
             return
-        self._spawn(self._reach_person(target, announcement))
-
-    # --- a person ------------------------------------------------------------------------------
+        self._spawn(self._reach_person(self._new_hand_over(target), target, announcement))
 
     async def _wait_for_person(self) -> bool:
         """Ring the human line for lack of an agent; False when nobody can be had.
@@ -325,10 +283,11 @@ class CallSession:
         await self._answer()
         self.media.enter(CallStage.WAITING)
         self.media.play(self._prompts.while_ringing())
-        return await self._reach_person(self._settings.human.uri, b"")
+        target = self._settings.human.uri
+        return await self._reach_person(self._new_hand_over(target), target, b"")
 
-    async def _reach_person(self, target: str, announcement: bytes) -> bool:
-        """Ring, announce, bridge, and watch until the person is gone; False if never bridged."""
+    def _new_hand_over(self, target: str) -> HandOver:
+        """From here on the call counts as being handed over."""
         self._no_hand_over.clear()
         self._hand_over = HandOver(
             self.media,
@@ -337,8 +296,12 @@ class CallSession:
             on_state=lambda state, reason: self._tell_transfer(target, state, reason),
             on_digit=lambda digit: self._press(self._caller, digit),
         )
+        return self._hand_over
+
+    async def _reach_person(self, hand_over: HandOver, target: str, announcement: bytes) -> bool:
+        """Ring, announce, bridge, and watch until the person is gone; False if never bridged."""
         try:
-            ended = await self._hand_over.run(
+            ended = await hand_over.run(
                 target, {"X-Call-ID": self.call_id}, announcement, self._settings.human
             )
             if ended is None:

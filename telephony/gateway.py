@@ -7,6 +7,7 @@ Lines (SIP, web) call ``Gateway.take`` with every incoming leg; the gateway ring
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import os
 import signal
@@ -192,6 +193,9 @@ async def serve(settings: GatewaySettings) -> None:
         if settings.web.enabled:
             web = WebServer(settings.web, gateway)
             await web.start()
+        # What is loaded stays loaded: searching it for garbage would only make audio stutter.
+        gc.collect()
+        gc.freeze()
         log.info("gateway_ready", max_calls=settings.max_calls)
         failed = await _stopped(stop, sip.failed if sip else asyncio.Event())
         await gateway.drain()

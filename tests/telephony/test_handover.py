@@ -277,12 +277,31 @@ async def test_a_failed_transfer_can_be_tried_again() -> None:
 
 async def test_a_second_transfer_while_one_rings_is_ignored() -> None:
     async with staged() as stage:
-        agent, person = await ring_person(stage, FakeLeg())
-        await agent.send(Transfer())
+        caller = FakeLeg()
+        agent = await stage.connect(caller)
+        for _ in range(3):
+            await agent.send(Transfer())
         await agent.send(Dtmf("1"))
-        await eventually(lambda: person.state is LegState.RINGING)
+        await eventually(lambda: caller.digits)
         await stage.clock.advance(0.1)
         assert len(stage.line.rung) == 1
+
+
+async def test_an_agent_that_asks_for_a_person_and_leaves_at_once_does_not_end_the_call() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent = await stage.connect(caller)
+        await agent.send(Transfer())
+        await agent.send(Stop("handed over"))
+        await agent.leave()
+        await eventually(lambda: stage.line.rung and stage.media().stream is None)
+        await stage.clock.advance(2.0)
+        assert stage.gateway.live_calls == 1
+        await stage.line.leg.answer()
+        await stage.clock.advance(0.1)
+        stage.line.leg.speak(voice(2))
+        await stage.clock.advance(0.02)
+        assert caller.heard[-1] == voice(2)
 
 
 @pytest.mark.parametrize("announcement", ["%%%", base64.b64encode(b"odd").decode(), ""])
