@@ -11,6 +11,7 @@ from telephony.routing import (
     Answering,
     Destination,
     Patience,
+    broke_off,
     failure_reason,
     route,
     transfer_target,
@@ -101,6 +102,22 @@ def test_everything_else_is_refused_without_being_repeated(requested: str) -> No
 )
 def test_a_sip_status_becomes_a_reason_in_words(code: int, reason: str) -> None:
     assert failure_reason(code) == reason
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "broken"),
+    [
+        (0, "far_end_hung_up", False),
+        (200, "OK", False),
+        (0, "media_lost", True),
+        (0, "line_failed", True),
+        (408, "Request Timeout", True),
+    ],
+)
+def test_a_leg_that_breaks_off_is_not_one_that_was_hung_up(
+    code: int, reason: str, broken: bool
+) -> None:
+    assert broke_off(code, reason) is broken
 
 
 def test_an_agent_is_tried_as_often_as_configured() -> None:
