@@ -33,7 +33,7 @@ from av import AudioFrame
 from telephony.call import DigitPressed, LegAnswered, LegEnded, LegEvent, LegState
 from telephony.media_stream import FRAME_BYTES, FRAME_MS
 from telephony.webrtc_audio import FrameBacklog, PacedTrack, PacketOrder, SoundDecoder
-from telephony.webrtc_offer import AUDIO_CODECS, OfferMalformed, checked_description
+from telephony.webrtc_offer import AUDIO_CODEC, OfferMalformed, checked_description
 
 log = structlog.get_logger(__name__)
 
@@ -138,7 +138,7 @@ class WebRtcLeg:
         """
         usable = checked_description(description)
         self._connection.addTrack(self._outgoing)
-        _prefer_codecs(self._connection)
+        _take_only_opus(self._connection)
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(usable, "offer"))
             for receiver in self._connection.getReceivers():
@@ -334,13 +334,13 @@ class WebRtcLeg:
             self._log.exception("web_leg_close_failed")
 
 
-def _prefer_codecs(connection: RTCPeerConnection) -> None:
-    """Opus before G.711, whatever order the offer has; nothing else."""
+def _take_only_opus(connection: RTCPeerConnection) -> None:
+    """Whatever else the offer has: sound leaves here encoded already."""
     known = RTCRtpReceiver.getCapabilities("audio")
     wanted = [
         codec
         for codec in (known.codecs if known else [])
-        if (codec.mimeType.lower(), codec.clockRate) in AUDIO_CODECS
+        if (codec.mimeType.lower(), codec.clockRate) == AUDIO_CODEC
     ]
     for transceiver in connection.getTransceivers():
         transceiver.setCodecPreferences(wanted)

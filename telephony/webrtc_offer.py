@@ -1,6 +1,6 @@
 """What a web page may offer: decided on the text alone, before anything is opened for it.
 
-Only audio (Opus or G.711) and one data channel are taken; a call is not the place for video, and
+Only audio, as Opus, and one data channel are taken; a call is not the place for video, and
 decoding it would cost more than the whole call. Candidates hidden behind multicast names are left
 out: the browser's own first connectivity check tells where it is (RFC 8445, section 7.3.1.3), so
 the gateway need not listen to multicast and the answer does not wait for it.
@@ -17,7 +17,8 @@ from telephony.errors import GatewayError
 
 MAX_OFFER_BYTES = 64 * 1024
 MAX_CANDIDATES = 40
-AUDIO_CODECS = frozenset({("audio/opus", 48_000), ("audio/pcmu", 8_000), ("audio/pcma", 8_000)})
+AUDIO_CODEC = ("audio/opus", 48_000)
+"""Every browser has it (RFC 7874, section 3)."""
 
 
 class OfferRefused(GatewayError):
@@ -85,9 +86,9 @@ def checked_description(description: str) -> str:
     if audio[0].direction not in (None, "sendrecv") or audio[0].port == 0:
         raise OfferWithoutAudio("The offer's audio does not go both ways.")
     if not any(
-        (codec.mimeType.lower(), codec.clockRate) in AUDIO_CODECS for codec in audio[0].rtp.codecs
+        (codec.mimeType.lower(), codec.clockRate) == AUDIO_CODEC for codec in audio[0].rtp.codecs
     ):
-        raise OfferUnsupported("No common audio codec: offer Opus, PCMU or PCMA.")
+        raise OfferUnsupported("No common audio codec: offer Opus.")
     for media in session.media:
         _check_transport(media)
     names = [media.rtp.muxId for media in session.media]
