@@ -74,7 +74,7 @@ def configure(settings: LoggingSettings) -> None:
     if settings.format == "json":
         last = [
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
+            structlog.processors.JSONRenderer(default=str),
         ]
     else:
         last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]

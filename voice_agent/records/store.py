@@ -33,13 +33,13 @@ ATTEMPTS = 3
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
-    call_id TEXT PRIMARY KEY, line TEXT NOT NULL, caller TEXT NOT NULL, started_at REAL NOT NULL,
+    call_id TEXT PRIMARY KEY, leg_id TEXT NOT NULL, line TEXT NOT NULL, caller TEXT NOT NULL, started_at REAL NOT NULL,
     ended_at REAL, end_reason TEXT NOT NULL, outcome TEXT NOT NULL, configuration_hash TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started_at);
 CREATE TABLE IF NOT EXISTS turns (
     turn_id TEXT PRIMARY KEY, call_id TEXT NOT NULL, "index" INTEGER NOT NULL,
-    began_at REAL NOT NULL, heard TEXT NOT NULL, interims INTEGER NOT NULL, passages TEXT NOT NULL,
+    began_at REAL NOT NULL, heard TEXT NOT NULL, interims INTEGER NOT NULL, passages TEXT NOT NULL, sources TEXT NOT NULL,
     knowledge_version TEXT NOT NULL, query TEXT NOT NULL, prompt_id TEXT NOT NULL,
     model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL, stages_ms TEXT NOT NULL, answer TEXT NOT NULL,
@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS turns (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS turns_by_call ON turns (call_id, "index");
 """
-_JSON_COLUMNS = ("passages", "stages_ms")
+_JSON_COLUMNS = ("passages", "sources", "stages_ms")
 
 
 class RecordsUnusable(Exception):
@@ -63,6 +63,7 @@ class CallRecord:
     """One call. Times are seconds since 1970; recorded again when it ends."""
 
     call_id: str
+    leg_id: str
     line: str
     caller: str
     started_at: float
@@ -76,7 +77,8 @@ class CallRecord:
 class TurnRecord:
     """One turn: what was heard, what the answer stood on, what the caller heard of it.
 
-    ``passages`` are objects with ``document_id``, ``passage_id``, ``score`` and ``source``;
+    ``sources`` are the documents behind what was said, ``passages`` all that the model was given:
+    objects with ``document_id``, ``passage_id``, ``score`` and ``source``;
     ``end_reason`` is ``completed``, ``interrupted``, ``failed:<code>``, ``transferred`` or
     ``hung_up``; ``stages_ms`` has a time for each stage that ran.
     """
@@ -88,6 +90,7 @@ class TurnRecord:
     heard: str = ""
     interims: int = 0
     passages: tuple[dict[str, Any], ...] = ()
+    sources: tuple[str, ...] = ()
     knowledge_version: str = ""
     query: str = ""
     prompt_id: str = ""
@@ -156,9 +159,15 @@ class Records:
         self._put(record)
 
     def call(self, call_id: str) -> dict[str, Any] | None:
-        """A call with its ``turns`` in order; ``None`` if it is not known. Blocking."""
+        """A call with its ``turns`` in order; ``None`` if it is not known. Blocking.
+
+        The caller's own name for it (``leg_id``) will do; of several the latest is given.
+        """
         self.flush()
-        calls = self._read("SELECT * FROM calls WHERE call_id = ?", call_id)
+        calls = self._read("SELECT * FROM calls WHERE call_id = ?", call_id) or self._read(
+            "SELECT * FROM calls WHERE leg_id = ? ORDER BY started_at DESC LIMIT 1", call_id
+        )
+        call_id = calls[0]["call_id"] if calls else call_id
         turns = self._read(
             'SELECT * FROM turns WHERE call_id = ? ORDER BY "index", began_at', call_id
         )

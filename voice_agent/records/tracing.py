@@ -36,7 +36,7 @@ def configure(settings: TelemetrySettings, *, exporter: SpanExporter | None = No
         if settings.otlp_endpoint is None:
             return
         exporter = OTLPSpanExporter(
-            endpoint=_traces_url(settings.otlp_endpoint), timeout=EXPORT_TIMEOUT_S
+            endpoint=traces_url(settings.otlp_endpoint), timeout=EXPORT_TIMEOUT_S
         )
     _provider = TracerProvider(resource=Resource.create({"service.name": "voice-agent"}))
     _provider.add_span_processor(
@@ -50,12 +50,21 @@ def configure(settings: TelemetrySettings, *, exporter: SpanExporter | None = No
     log.info("tracing_configured", endpoint=settings.otlp_endpoint)
 
 
+def flush() -> None:
+    """Send what waits now. Blocking; safe to call when tracing is off."""
+    if _provider is not None:
+        _provider.force_flush(EXPORT_TIMEOUT_S * 1000)
+
+
 def shutdown() -> None:
-    """Send what waits and stop. Safe to call when tracing is off."""
+    """Send what waits and stop. Blocking; safe to call when tracing is off."""
     global _provider
     provider, _provider = _provider, None
     if provider is not None:
-        provider.shutdown()
+        try:
+            provider.shutdown()
+        except Exception as error:  # exporters raise what they like, and nobody needs it any more
+            log.warning("tracing_shutdown_failed", reason=type(error).__name__)
 
 
 def call_span(call_id: str, line: str) -> AbstractContextManager[Span | None]:
@@ -104,6 +113,7 @@ def record_turn(
     span.end(wall_ns(max(end for _, end in marks.values())))
 
 
-def _traces_url(endpoint: str) -> str:
+def traces_url(endpoint: str) -> str:
+    """The address that takes traces, of a collector given with or without its path."""
     endpoint = endpoint.rstrip("/")
     return endpoint if endpoint.endswith("/v1/traces") else f"{endpoint}/v1/traces"

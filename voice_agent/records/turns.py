@@ -39,6 +39,7 @@ def call_record(
     """The record of a call that is over (``ended_at``: now), times in seconds since 1970."""
     return CallRecord(
         call_id=start.call_id,
+        leg_id=start.leg_id,
         line=start.line,
         caller=start.caller,
         started_at=began_at,
@@ -70,6 +71,7 @@ def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
             }
             for passage in (retrieval.passages if retrieval else ())
         ),
+        sources=_sources(reply),
         knowledge_version=retrieval.version if retrieval else "",
         query=retrieval.query if retrieval else "",
         prompt_id=reply.prompt_id,
@@ -83,6 +85,16 @@ def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
         heard_by_caller=reply.heard,
         end_reason=f"failed:{reply.failure}" if reply.failure else reply.end_reason,
     )
+
+
+def _sources(reply: Reply) -> tuple[str, ...]:
+    """The documents that stand behind the reply's clauses, in the order of their first use."""
+    documents = {
+        passage.passage_id: passage.document_id
+        for passage in (reply.retrieval.passages if reply.retrieval else ())
+    }
+    used = (documents.get(passage) for clause in reply.clauses for passage in clause.passage_ids)
+    return tuple(dict.fromkeys(document for document in used if document))
 
 
 def trace_turn(call: Span | None, reply: Reply) -> None:
