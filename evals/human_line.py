@@ -236,12 +236,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _until_signal(line: HumanLine, calls: int | None) -> None:
-    work = asyncio.create_task(line.run(calls))
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, work.cancel)
+        loop.add_signal_handler(name, stop.set)
+    work = asyncio.create_task(line.run(calls))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    while not work.done():
+        # The bindings wait with ``wait_for``, which in Python 3.11 may swallow a cancellation.
+        work.cancel()
+        await asyncio.wait({work}, timeout=1.0)
     with contextlib.suppress(asyncio.CancelledError):
-        await work
+        work.result()
 
 
 if __name__ == "__main__":

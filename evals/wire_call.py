@@ -39,6 +39,8 @@ AHEAD_SAMPLES = RATE_HZ * 60 // 1000
 """Written ahead of the wire, so that a busy machine does not make the caller stutter."""
 HEARD_RMS = 60.0
 MAX_CALL_S = 3_600
+RELEASE_S = 0.25
+"""A key's release goes out three times, with the packets that follow (RFC 4733)."""
 
 
 class CallError(Exception):
@@ -110,9 +112,10 @@ class WireCall:
         return range(first_chunk, len(self._sent))
 
     async def press(self, digits: str) -> None:
-        """Press keys, about 0.22 s each."""
+        """Press keys, about 0.22 s each; returns when the last release is on the wire."""
         with contextlib.suppress(BaresipError):
             await self._call.send_dtmf(digits)
+            await self.wait_for_end(RELEASE_S)
 
     async def hold(self, held: bool) -> None:
         """Put the far end on hold or take it back."""

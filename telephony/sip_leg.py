@@ -21,6 +21,7 @@ DUPLICATE_MS = 40
 DUPLICATE_WITHIN_S = 0.5
 _HOLD_ATTEMPTS = 10
 _HOLD_PAUSE_S = 0.2
+_RELEASE_S = 0.25
 
 
 class DigitFilter:
@@ -207,6 +208,8 @@ class SipLeg:
             return
         try:
             await self._call.send_dtmf(keys)
+            # The release goes out with the next packets; a hang-up must not overtake it.
+            await asyncio.sleep(_RELEASE_S)
         except BaresipError as error:
             log.info("sip_digits_not_sent", leg_id=self.leg_id, error=str(error))
 

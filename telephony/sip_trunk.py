@@ -42,8 +42,10 @@ class TrunkRegistration:
 
     async def close(self) -> None:
         """Stop trying, and take our address back if the trunk has it."""
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        while not self._task.done():
+            # The bindings wait with ``wait_for``, which in Python 3.11 may swallow a cancellation.
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=1.0)
         if self.state is Registration.REGISTERED:
             try:
                 await self._agent.unregister(timeout=2.0)
