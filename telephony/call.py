@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from telephony.errors import CallStateError
+from telephony.media_stream import TransferState
 
 
 class LegState(StrEnum):
@@ -95,6 +96,14 @@ class Leg(Protocol):
         self, speaker: Literal["caller", "agent"], caption_id: str, text: str, final: bool
     ) -> None:
         """Show words to a party with a screen; others ignore it."""
+
+
+@runtime_checkable
+class ScreenLeg(Protocol):
+    """A leg whose party can be shown how a transfer goes; test for it with ``isinstance``."""
+
+    def show_transfer(self, state: TransferState) -> None:
+        """Show that a person is being rung, has answered, or could not be had."""
 
 
 class CallStage(StrEnum):

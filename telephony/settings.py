@@ -70,6 +70,10 @@ class WebSettings(Section):
         (), description="Host names the page may be asked for by, besides addresses and localhost"
     )
     ice_servers: tuple[str, ...] = Field((), description="STUN or TURN URLs for callers elsewhere")
+    turn_secret_env: str = Field(
+        "VOICE_AGENT_TURN_SECRET",
+        description="Environment variable with the TURN servers' shared secret, if they want one",
+    )
     media_host: str | None = Field(
         None, description="Only this local address is offered for WebRTC media; absent: all"
     )
@@ -119,7 +123,7 @@ class GatewaySettings(Section):
         "agent", description="Who answers new calls"
     )
     drain_timeout_s: float = Field(
-        30.0, ge=0, description="On shutdown, let live calls go on for so long before ending them"
+        15.0, ge=0, description="On shutdown, let live calls go on for so long before ending them"
     )
     sip: SipSettings = SipSettings()
     web: WebSettings = WebSettings()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
+import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -20,6 +22,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, generate_late
 
 from telephony.call import Leg
 from telephony.errors import GatewayError, LineUnavailable
+from telephony.ice_servers import for_gateway, for_page
 from telephony.settings import WebSettings
 from telephony.webrtc import WebRtcLeg, media_addresses
 from telephony.webrtc_offer import (
@@ -139,7 +142,8 @@ class WebServer:
         self._settings = settings
         self._gateway = gateway
         self._addresses = media_addresses(settings.media_host, settings.host)
-        self._ice_servers = [RTCIceServer(urls=url) for url in settings.ice_servers]
+        self._turn_secret = os.environ.get(settings.turn_secret_env, "")
+        self._ice_servers = [RTCIceServer(urls=u) for u in for_gateway(settings.ice_servers)]
         self._pending = 0
         self._calls: set[asyncio.Task[None]] = set()
         self._runner: web.AppRunner | None = None
@@ -198,8 +202,8 @@ class WebServer:
         return web.FileResponse(PAGE_FOLDER / "index.html")
 
     async def _config(self, _: web.Request) -> web.Response:
-        servers = [{"urls": url} for url in self._settings.ice_servers]
-        return web.json_response({"ice_servers": servers})
+        servers = for_page(self._settings.ice_servers, self._turn_secret, time.time())
+        return web.json_response({"ice_servers": servers}, headers={"Cache-Control": "no-store"})
 
     # --- calls --------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 
 from telephony.call import DigitPressed, LegAnswered, LegEnded, LegEvent, LegState
-from telephony.media_stream import FRAME_BYTES, FRAME_MS
+from telephony.media_stream import FRAME_BYTES, FRAME_MS, TransferState
 from telephony.webrtc_audio import FrameBacklog, PacedTrack, PacketOrder, SoundDecoder
 from telephony.webrtc_offer import AUDIO_CODEC, OfferMalformed, checked_description
 
@@ -231,8 +231,13 @@ class WebRtcLeg:
             }
         )
 
+    def show_transfer(self, state: TransferState) -> None:
+        """Show how a transfer goes; once it has failed or ended, the agent has the caller again."""
+        shown = {"ringing": "transferring", "answered": "transferring", "bridged": "bridged"}
+        self.show_state(shown.get(state, "answered"))
+
     def show_state(self, state: str, reason: str = "") -> None:
-        """Tell the page how the call stands, e.g. ``transferring``."""
+        """Tell the page how the call stands."""
         self._tell({"event": "state", "state": state, "reason": reason})
 
     # --- what the browser does ----------------------------------------------------------------

@@ -138,7 +138,7 @@ async def test_the_caller_reads_why_each_call_ended(tmp_path: Path) -> None:
 async def test_a_transfer_is_shown_and_a_second_call_starts_clean(tmp_path: Path) -> None:
     async def transfer(leg: WebRtcLeg, _: FakeGateway) -> None:
         leg.show_caption("caller", "c1", "a person please", True)
-        leg.show_state("transferring")
+        leg.show_transfer("ringing")
 
     gateway = FakeGateway(on_answered=transfer)
     async with serving(gateway) as server, browsing(tmp_path) as tab:

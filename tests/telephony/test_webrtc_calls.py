@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from telephony import webrtc
-from telephony.call import LegState
-from telephony.media_stream import FRAME_BYTES, SAMPLE_RATE_HZ
+from telephony.call import LegState, ScreenLeg
+from telephony.media_stream import FRAME_BYTES, SAMPLE_RATE_HZ, TransferState
 from telephony.webrtc import WebRtcLeg
 from telephony.webrtc_audio import PacketOrder
 from tests.telephony.webrtc_peer import WIRE_HZ, FakeGateway, Peer, loudest_hz, serving
 
 pytestmark = pytest.mark.loopback
 
+TRANSFER: tuple[TransferState, ...] = ("ringing", "answered", "bridged", "ended", "failed")
 SECOND_BYTES = 2 * SAMPLE_RATE_HZ
 
 
@@ -50,6 +51,27 @@ async def test_the_page_is_told_ringing_answered_and_ended_with_the_reason() -> 
     assert peer.states() == ["ringing", "answered", "ended"]
     assert peer.messages[-1]["reason"] == "finished"
     assert gateway.ended == ["finished"]
+
+
+async def test_the_page_is_told_how_a_transfer_goes() -> None:
+    async def transfer(leg: WebRtcLeg, _: FakeGateway) -> None:
+        assert isinstance(leg, ScreenLeg)
+        for state in TRANSFER:
+            leg.show_transfer(state)
+        await leg.hang_up("human_hung_up")
+
+    peer = Peer()
+    async with serving(FakeGateway(on_answered=transfer)) as server:
+        await peer.ring(server.url)
+        await peer.until(lambda: "ended" in peer.states())
+        await peer.close()
+    assert peer.states()[2:-1] == [
+        "transferring",
+        "transferring",
+        "bridged",
+        "answered",
+        "answered",
+    ]
 
 
 async def test_keys_and_captions_cross_on_the_data_channel() -> None:
