@@ -18,6 +18,18 @@ from voice_agent.models import locate
 from voice_agent.processes import http_url, loopback_of, plan
 from voice_agent.supervision import Report, ServeError, Supervisor, wait_ready, watch
 
+__all__ = [
+    "Addresses",
+    "NotPrepared",
+    "ServeError",
+    "addresses",
+    "as_dict",
+    "prepare",
+    "run",
+    "running",
+    "stop_signals_as_interrupts",
+]
+
 
 def _say_nothing(_: str) -> None:
     """Nobody wants to see progress."""
