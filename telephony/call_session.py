@@ -208,6 +208,7 @@ class CallSession:
     def _start(self) -> Start:
         return Start(
             call_id=self.call_id,
+            leg_id=self._caller.leg_id,
             caller=self._caller.remote,
             dialled=self._caller.dialled,
             line=self._caller.kind,

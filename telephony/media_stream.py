@@ -51,6 +51,8 @@ class Start:
 
     event: ClassVar[str] = "start"
     call_id: str
+    leg_id: str = ""
+    """The caller's own name for the call (the SIP Call-ID, made safe), to find its record by."""
     caller: str = ""
     dialled: str = ""
     line: Literal["sip", "webrtc"] = "sip"

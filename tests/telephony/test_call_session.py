@@ -48,9 +48,12 @@ async def test_the_agent_hears_the_caller_and_the_caller_the_agent() -> None:
 
 async def test_the_stream_begins_with_who_is_calling() -> None:
     async with staged() as stage:
-        agent = await stage.connect(FakeLeg(kind="webrtc", remote="web", dialled="support"))
+        leg = FakeLeg(kind="webrtc", remote="web", dialled="support")
+        agent = await stage.connect(leg)
         (session,) = stage.gateway.calls.values()
-        assert agent.start == Start(session.call_id, "web", "support", "webrtc", False)
+        assert agent.start == Start(
+            session.call_id, leg.leg_id, "web", "support", "webrtc", resumed=False
+        )
         assert session.call_id
 
 

@@ -25,7 +25,7 @@ from voice_agent.records import metrics
 
 log = structlog.get_logger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MAX_WAITING = 1_000
 """Records waiting to be written; further ones are lost, and counted."""
 LOCK_PATIENCE_S = 5.0
@@ -33,13 +33,15 @@ ATTEMPTS = 3
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
-    call_id TEXT PRIMARY KEY, leg_id TEXT NOT NULL, line TEXT NOT NULL, caller TEXT NOT NULL, started_at REAL NOT NULL,
-    ended_at REAL, end_reason TEXT NOT NULL, outcome TEXT NOT NULL, configuration_hash TEXT NOT NULL
+    call_id TEXT PRIMARY KEY, leg_id TEXT NOT NULL, line TEXT NOT NULL, caller TEXT NOT NULL,
+    started_at REAL NOT NULL, ended_at REAL, end_reason TEXT NOT NULL, outcome TEXT NOT NULL,
+    configuration_hash TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started_at);
 CREATE TABLE IF NOT EXISTS turns (
     turn_id TEXT PRIMARY KEY, call_id TEXT NOT NULL, "index" INTEGER NOT NULL,
-    began_at REAL NOT NULL, heard TEXT NOT NULL, interims INTEGER NOT NULL, passages TEXT NOT NULL, sources TEXT NOT NULL,
+    began_at REAL NOT NULL, heard TEXT NOT NULL, interims INTEGER NOT NULL,
+    passages TEXT NOT NULL, sources TEXT NOT NULL,
     knowledge_version TEXT NOT NULL, query TEXT NOT NULL, prompt_id TEXT NOT NULL,
     model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL, stages_ms TEXT NOT NULL, answer TEXT NOT NULL,
@@ -48,6 +50,8 @@ CREATE TABLE IF NOT EXISTS turns (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS turns_by_call ON turns (call_id, "index");
 """
+_ADDED = (("calls", "leg_id", "''"), ("turns", "sources", "'[]'"))
+"""Columns that version 1 did not have, with what older rows get."""
 _JSON_COLUMNS = ("passages", "sources", "stages_ms")
 
 
@@ -63,7 +67,6 @@ class CallRecord:
     """One call. Times are seconds since 1970; recorded again when it ends."""
 
     call_id: str
-    leg_id: str
     line: str
     caller: str
     started_at: float
@@ -71,6 +74,7 @@ class CallRecord:
     end_reason: str = ""
     outcome: str = ""
     configuration_hash: str = ""
+    leg_id: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -285,7 +289,15 @@ def _prepare(path: Path) -> None:
         if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("quick_check failed")
         database.execute("PRAGMA journal_mode = WAL")
-        database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        database.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+        with database:
+            for table, column, value in _ADDED:
+                known = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+                if column not in known:
+                    database.execute(
+                        f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT {value}"
+                    )
+            database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _insert(database: sqlite3.Connection, record: CallRecord | TurnRecord) -> None:

@@ -1,0 +1,159 @@
+"""Everything a measurement needs, on free ports of this machine: the product, a caller, a person.
+
+The product runs as it does for real, from a settings file derived from the one given; the test
+caller and the person's telephone are processes of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+import soxr
+import yaml
+
+from voice_agent.config import Settings, SynthesiserSettings, load
+from voice_agent.serve import running
+from voice_agent.speech.synthesiser import Synthesiser
+
+RATE_HZ = 16_000
+CALLER_PITCH, CALLER_RATE = 1.06, 0.87
+"""The caller's voice is the synthesiser's, higher and slower, so that it is another voice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """The running product as a measurement sees it."""
+
+    settings: Settings
+    config: Path
+    folder: Path
+    uri: str
+    human_port: int
+
+
+def free_port() -> int:
+    """A port that is free for UDP and TCP on loopback right now."""
+    for _ in range(50):
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as tcp:
+            tcp.bind(("127.0.0.1", 0))
+            port: int = tcp.getsockname()[1]
+            with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp:
+                try:
+                    udp.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return port
+    raise OSError("no port is free for both UDP and TCP")
+
+
+def derive(settings: Settings, folder: Path, human_port: int) -> dict[str, Any]:
+    """The settings tree for a measurement: free ports, recording on, records in ``folder``."""
+    tree = settings.model_dump(mode="json")
+    gateway, model = tree["gateway"], tree["answering"]["model"]
+    media_port = free_port()
+    gateway["sip"].update(host="127.0.0.1", port=free_port(), trunk=None, tls=None)
+    gateway["web"].update(host="127.0.0.1", port=free_port())
+    gateway["agent"]["url"] = f"ws://127.0.0.1:{media_port}/media"
+    gateway["human"]["uri"] = f"sip:human@127.0.0.1:{human_port}"
+    gateway["recording"] = {"enabled": True, "folder": str(folder / "recordings")}
+    tree["media"].update(host="127.0.0.1", port=media_port)
+    tree["speech"]["synthesiser"].update(host="127.0.0.1", port=free_port())
+    tree["records"]["path"] = str(folder / "records.sqlite")
+    if model["serve"]:
+        model["url"] = f"http://127.0.0.1:{free_port()}/v1"
+    return tree
+
+
+@contextmanager
+def rig(settings: Settings, folder: Path, report: Callable[[str], None]) -> Iterator[Rig]:
+    """The product, running from a derived settings file; everything is stopped afterwards.
+
+    Raises:
+        ServeError: something does not start.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "records.sqlite").unlink(missing_ok=True)
+    human_port = free_port()
+    config = folder / "settings.yaml"
+    config.write_text(yaml.safe_dump(derive(settings, folder, human_port)), encoding="utf-8")
+    derived = load(config)
+    with running(
+        derived, config, report=report, run_folder=folder / "run", log_folder=folder / "log"
+    ):
+        uri = f"sip:agent@127.0.0.1:{derived.gateway.sip.port}"
+        yield Rig(derived, config, folder, uri, human_port)
+
+
+def speak(rig: Rig, sentences: dict[str, str], *, pitch: float = CALLER_PITCH) -> dict[str, Path]:
+    """Sentences as WAV files at 16 kHz in a voice that is not the agent's, by name."""
+    folder = rig.folder / "voice"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = rig.settings.speech.synthesiser.model_copy(update={"rate": CALLER_RATE})
+    return asyncio.run(_speak(settings, sentences, pitch, folder))
+
+
+async def _speak(
+    settings: SynthesiserSettings, sentences: dict[str, str], pitch: float, folder: Path
+) -> dict[str, Path]:
+    synthesiser = Synthesiser(settings)
+    files = {}
+    try:
+        for name, sentence in sentences.items():
+            pcm = b"".join([piece async for piece in synthesiser.speak(sentence)])
+            samples = soxr.resample(np.frombuffer(pcm, np.int16), RATE_HZ * pitch, RATE_HZ)
+            files[name] = folder / f"{name}.wav"
+            sf.write(files[name], samples, RATE_HZ, subtype="PCM_16")
+    finally:
+        await synthesiser.close()
+    return files
+
+
+@contextmanager
+def person(rig: Rig, say: Path | None, outcome: str = "answer") -> Iterator[Path]:
+    """A person's telephone at the human line; gives the file its report will be in."""
+    out = rig.folder / "person.json"
+    command = [sys.executable, "-m", "evals.human_line", "--port", str(rig.human_port)]
+    command += ["--outcome", outcome, "--json", str(out)]
+    command += ["--record", str(rig.folder / "person.wav")]
+    if say is not None:
+        command += ["--say", str(say)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if "listening" not in line:
+            raise OSError(f"the person's telephone did not start: {line.strip() or 'no word'}")
+        yield out
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@contextmanager
+def caller(rig: Rig, name: str, scenario: list[dict[str, Any]]) -> Iterator[subprocess.Popen[str]]:
+    """A test caller playing ``scenario``; its events are JSON lines on its standard output.
+
+    Its report and recording are ``NAME.json`` and ``NAME.wav`` in the rig's folder.
+    """
+    script = rig.folder / f"{name}.scenario.json"
+    script.write_text(json.dumps(scenario), encoding="utf-8")
+    command = [sys.executable, "-m", "evals.caller", rig.uri, "--scenario", str(script)]
+    command += ["--json", str(rig.folder / f"{name}.json")]
+    command += ["--record", str(rig.folder / f"{name}.wav"), "--config", str(rig.config)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(timeout=15)
