@@ -32,7 +32,7 @@ _HALF = r"(?:[ap]\.?\s?m\b\.?(?!\w))"
 _MONTH = "|".join(f"{name}|{name[:3]}" for name in MONTHS) + "|Sept"
 _BEFORE = r"(?<![\w.,:/-])"
 _AFTER = r"(?![\w/]|[.,:]\d)"
-_MAX_CHARACTERS = 20_000
+_MAX_CHARACTERS = 4_000
 
 
 def as_spoken(text: str) -> str:

@@ -19,7 +19,13 @@ PASSAGE = {"document_id": "d1", "passage_id": "d1#2", "score": 0.5, "source": "r
 def _call(
     call_id: str = "c1", started_at: float = 10.0, ended_at: float | None = None
 ) -> CallRecord:
-    return CallRecord(call_id, "sip", "sip:someone@example.com", started_at, ended_at)
+    return CallRecord(
+        call_id=call_id,
+        line="sip",
+        caller="sip:someone@example.com",
+        started_at=started_at,
+        ended_at=ended_at,
+    )
 
 
 def _turn(index: int = 1, call_id: str = "c1", **values: object) -> TurnRecord:
@@ -137,6 +143,25 @@ def test_a_file_of_a_newer_version_is_refused_in_one_line(path: Path) -> None:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(RecordsUnusable, match="newer version"):
         Records.open(path)
+
+
+def test_a_file_of_an_older_version_is_brought_up_to_date(path: Path) -> None:
+    records = Records.open(path)
+    records.record_call(_call("old", 1.0))
+    records.record_turn(_turn(call_id="old"))
+    records.close()
+    with sqlite3.connect(path) as database:
+        database.executescript(
+            "ALTER TABLE calls DROP COLUMN leg_id; ALTER TABLE turns DROP COLUMN sources;"
+            "PRAGMA user_version = 1;"
+        )
+    records = Records.open(path)
+    records.record_call(_call("new", 2.0))
+    old = records.call("old")
+    assert old is not None
+    assert old["turns"][0]["sources"] == []
+    assert [call["call_id"] for call in records.calls()] == ["new", "old"]
+    records.close()
 
 
 def test_an_empty_file_becomes_a_database(path: Path) -> None:
