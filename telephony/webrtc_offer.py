@@ -111,6 +111,8 @@ def _with_usable_candidates(description: str) -> str:
     kept: list[str] = []
     candidates = 0
     for line in description.splitlines():
+        if line.startswith("a=end-of-candidates"):
+            continue  # believed, it would end the wait for a browser that has to come by itself
         if line.startswith("a=candidate:"):
             if candidates == MAX_CANDIDATES or not _is_reachable(line):
                 continue

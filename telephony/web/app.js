@@ -51,6 +51,7 @@ function ring() {
 
 function end({ reason, problem, sentence }) {
   const answered = timer !== 0;
+  const lostFocus = $("in-call").contains(document.activeElement);
   call = null;
   clearInterval(timer);
   timer = 0;
@@ -62,13 +63,13 @@ function end({ reason, problem, sentence }) {
   showState("ended");
   $("timer").hidden = true;
   if (outcome.problem) {
-    $("state").textContent = answered ? `Call ended after ${$("timer").textContent}` : "No call";
+    $("state").textContent = answered ? `Call ended after ${$("timer").textContent}` : "Not connected";
     showProblem(outcome.text);
   } else $("state").textContent = outcome.text;
   captions.finish();
   openKeypad(false);
   showTips($("captions").childElementCount === 0);
-  $("ring").focus();
+  if (lostFocus) $("ring").focus();
 }
 
 function showState(state) {
@@ -79,13 +80,13 @@ function showState(state) {
   const inCall = IN_CALL.has(state);
   const ringable = !inCall && !SETTING_UP.has(state);
   $("in-call").hidden = ringable;
-  $("ring").disabled = !ringable;
+  // Not `disabled`: that would throw a keyboard user's focus away.
+  $("ring").setAttribute("aria-disabled", String(!ringable));
   $("ring-label").textContent = ringable ? (state === "ended" ? "Call again" : "Call") : "";
   $("ring").setAttribute("aria-label", ringable ? $("ring-label").textContent : sentence);
   $("mute").disabled = $("keys").disabled = !inCall;
   document.title = ringable ? "Talk to us" : `${sentence} · Talk to us`;
   if (inCall && !timer) startTimer();
-  if (state === "microphone") $("hang-up").focus();
 }
 
 function startTimer() {

@@ -226,3 +226,23 @@ async def test_nothing_is_cut_off_with_the_keypad_open(tmp_path: Path) -> None:
                 assert 0 <= box["x"] <= box["x"] + box["width"] <= width
                 assert 0 <= box["y"] <= box["y"] + box["height"] <= height
             assert await page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+async def test_a_call_can_be_made_with_the_keyboard_alone(tmp_path: Path) -> None:
+    gateway = FakeGateway()
+    async with serving(gateway) as server, browsing(tmp_path) as tab:
+        page = tab.page
+        await page.goto(f"{server.url}/")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await answered(page)
+        await expect(page.locator("#ring")).to_be_focused()
+        await page.keyboard.press("m")
+        await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
+        for _ in range(3):
+            await page.keyboard.press("Tab")
+        await expect(page.get_by_role("button", name="Hang up")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("button", name="Call again")).to_be_focused()
+        assert len(gateway.legs) == 1

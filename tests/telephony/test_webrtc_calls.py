@@ -193,6 +193,15 @@ async def test_a_flood_of_captions_does_not_pile_up() -> None:
     assert len(peer.messages) < 1_000
 
 
+async def test_a_browser_that_hides_its_address_connects_by_itself() -> None:
+    gateway = FakeGateway()
+    peer = Peer(hides_address=True)
+    async with serving(gateway) as server:
+        await peer.ring(server.url)
+        await peer.until(lambda: "answered" in peer.states())
+        await peer.close()
+
+
 async def test_only_the_configured_address_is_offered_for_media() -> None:
     gateway = FakeGateway()
     peer = Peer()

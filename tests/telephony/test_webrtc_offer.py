@@ -123,7 +123,8 @@ def test_candidates_that_cannot_be_used_are_left_out() -> None:
         + candidate("224.0.0.251")
         + candidate("::")
     )
-    checked = checked_description(SESSION + AUDIO + unusable + kept)
+    checked = checked_description(SESSION + AUDIO + unusable + kept + "a=end-of-candidates\r\n")
+    assert "end-of-candidates" not in checked
     assert [line for line in checked.splitlines() if "a=candidate" in line] == kept.splitlines()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import math
+import re
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -84,7 +85,8 @@ class ToneTrack(MediaStreamTrack):
 class Peer:
     """A page without a browser: offers a tone, collects what it hears and is told."""
 
-    def __init__(self, hz: float = 440.0) -> None:
+    def __init__(self, hz: float = 440.0, *, hides_address: bool = False) -> None:
+        self._hides_address = hides_address
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.microphone = ToneTrack(hz)
         self.connection.addTrack(self.microphone)
@@ -101,7 +103,10 @@ class Peer:
     async def offer(self) -> dict[str, str]:
         await self.connection.setLocalDescription()
         local = self.connection.localDescription
-        return {"sdp": local.sdp, "type": local.type}
+        sdp = local.sdp
+        if self._hides_address:  # as browsers do before a microphone is allowed
+            sdp = re.sub(r"(a=candidate:(?:\S+ ){4})\S+", r"\1a-b-c.local", sdp)
+        return {"sdp": sdp, "type": local.type}
 
     async def ring(self, url: str) -> None:
         async with (
