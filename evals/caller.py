@@ -18,7 +18,8 @@ from evals.agent_record import ask_record, matched
 from evals.call_report import CallReport, SaidTurn, Spoken
 from evals.scenario import HangUp, Press, Say, ScenarioError, Step, Wait, read_scenario
 from evals.wire_audio import AudioFileError, Span, read_utterance, write_stereo
-from evals.wire_call import CallError, WireCall, WireLine, line_towards
+from evals.wire_call import CallError, WireCall
+from evals.wire_line import WireLine, line_towards
 from telephony.errors import GatewayError
 from telephony.settings import SipSettings
 from voice_agent.config import ConfigError, Settings, load, secret

@@ -32,7 +32,8 @@ from evals.wire_audio import (
     stretches,
     write_stereo,
 )
-from evals.wire_call import CallError, WireCall, WireLine
+from evals.wire_call import CallError, WireCall
+from evals.wire_line import WireLine
 from telephony.errors import GatewayError
 from telephony.settings import SipSettings
 from telephony.sip_stack import check_ports

@@ -14,7 +14,8 @@ from evals.call_report import CallReport, Spoken
 from evals.refusing_line import refusal
 from evals.scenario import HangUp, Press, Say, ScenarioError, Wait, read_scenario
 from evals.wire_audio import RATE_HZ, Span
-from evals.wire_call import CallError, line_towards, transport_of
+from evals.wire_call import CallError
+from evals.wire_line import line_towards, transport_of
 
 
 def recording(folder: Path, name: str) -> None:

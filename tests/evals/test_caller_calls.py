@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from aiohttp import web
 
-from evals.wire_call import free_port
+from evals.wire_line import free_port
 from telephony.call import DigitPressed, Leg, LegAnswered, LegEnded, LegState
 from tests.telephony.sip_stage import (
     PATIENCE_S,

@@ -17,7 +17,8 @@ import numpy as np
 from baresip import BaresipError, Call
 
 from evals.wire_audio import RATE_HZ, Span, Utterance
-from evals.wire_call import CallError, WireCall, WireLine
+from evals.wire_call import CallError, WireCall
+from evals.wire_line import WireLine
 from telephony.settings import SipSettings, TlsSettings
 
 

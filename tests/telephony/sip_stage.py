@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from evals.wire_call import free_port
+from evals.wire_line import free_port
 from telephony.call import Leg, LegAnswered, LegEnded, LegEvent, LegState
 from telephony.media_stream import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from telephony.settings import SipSettings

@@ -16,7 +16,7 @@ import aiohttp
 import numpy as np
 import pytest
 
-from evals.wire_call import free_port
+from evals.wire_line import free_port
 from telephony.audio import in_frames
 from telephony.media_stream import SAMPLE_RATE_HZ, Mark, Stop, Transfer
 from tests.telephony.fakes import AgentEnd, FakeAgent

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evals.refusing_line import refuse_calls
-from evals.wire_call import free_port
+from evals.wire_line import free_port
 from telephony.call import DigitPressed, HoldChanged, LegAnswered, LegEnded, LegState
 from telephony.errors import DialFailed, LineUnavailable
 from telephony.sip import SipLine

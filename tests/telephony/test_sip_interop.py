@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from evals.wire_call import free_port
+from evals.wire_line import free_port
 from telephony.call import LegAnswered, LegEnded
 from tests.telephony.sip_peer import loudest_hz, tone
 from tests.telephony.sip_stage import clocked, event_of, loud_frames, open_line
