@@ -123,7 +123,9 @@ class LanguageModelSettings(Section):
     batch_threads: int = Field(2, ge=1, description="Threads that read the prompt (llama.cpp)")
     max_tokens: int = Field(120, ge=16, description="Longest answer in tokens")
     temperature: float = Field(0.0, ge=0, le=2, description="0 gives the same answer every time")
-    first_token_timeout_s: float = Field(6.0, gt=0, description="Patience until the first token")
+    first_token_timeout_s: float = Field(
+        2.5, gt=0, description="Patience until the first token; then a passage is quoted"
+    )
     token_timeout_s: float = Field(3.0, gt=0, description="Patience between tokens")
 
 

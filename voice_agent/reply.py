@@ -20,6 +20,7 @@ class Road(StrEnum):
     REPEAT = "repeat"
     HELLO = "hello"
     THANKS = "thanks"
+    QUOTE = "quote"
     DECLINE = "decline"
     LANGUAGE = "language"
     UNCLEAR = "unclear"

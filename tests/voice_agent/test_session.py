@@ -304,11 +304,20 @@ async def test_a_silent_caller_is_asked_twice_and_then_the_call_ends() -> None:
         ]
 
 
-@pytest.mark.parametrize("error_after", [0, 6])
-async def test_a_broken_language_model_is_excused_then_a_person_is_rung(error_after: int) -> None:
+async def test_without_a_language_model_the_passage_itself_is_the_answer() -> None:
+    bench = Bench(ears=FakeEars("How much is delivery?"))
+    bench.model.error = Unreachable("gone")
+    async with bench.greeted() as gateway:
+        await gateway.speak()
+        await gateway.until_said("Standard delivery costs $4.95.")
+        await gateway.until(lambda: len(bench.records.turns) == 2)
+    assert bench.records.turns[1].sources == ("doc-p1",)
+
+
+async def test_an_answer_that_breaks_off_is_excused_then_a_person_is_rung() -> None:
     bench = Bench(ears=FakeEars("How much is delivery?"))
     bench.model.answer = "Standard delivery costs $4.95, and it takes three days."
-    bench.model.error, bench.model.error_after = Unreachable("gone"), error_after
+    bench.model.error, bench.model.error_after = Unreachable("gone"), 6
     async with bench.greeted() as gateway:
         await gateway.speak()
         await gateway.until_said(phrases.TROUBLE)

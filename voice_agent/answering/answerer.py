@@ -18,6 +18,7 @@ from voice_agent.answering.chat_protocol import (
     Token,
 )
 from voice_agent.answering.conversation import Conversation
+from voice_agent.answering.extract import extract
 from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.prompt import DECLINE_WORDS, AnswerPrompt
 from voice_agent.answering.sources import sources_of
@@ -131,23 +132,27 @@ class Answerer(ReplyStage):
         reply.model, reply.prompt_id = self._model_name, self._prompt.prompt_id
         splitter = ClauseSplitter()
         messages = self._messages(reply.question, passages, history)
-        async with aclosing(self._model.stream(messages)) as items:
-            async for item in items:
-                if reply.failure:
-                    return
-                match item:
-                    case Token(text=text):
-                        reply.mark("first_token")
-                        for clause in splitter.feed(text):
-                            if not await self._write(reply, clause, passages):
-                                return
-                    case Finished():
-                        reply.prompt_tokens = item.prompt_tokens or 0
-                        reply.cached_tokens = item.cached_tokens or 0
-                        reply.completion_tokens = item.completion_tokens or 0
-                        metrics.count_tokens(item)
-                    case _:
-                        log.warning("tool_call_ignored", turn_id=reply.turn_id)
+        try:
+            async with aclosing(self._model.stream(messages)) as items:
+                async for item in items:
+                    if reply.failure:
+                        return
+                    match item:
+                        case Token(text=text):
+                            reply.mark("first_token")
+                            for clause in splitter.feed(text):
+                                if not await self._write(reply, clause, passages):
+                                    return
+                        case Finished():
+                            _note_cost(reply, item)
+                        case _:
+                            log.warning("tool_call_ignored", turn_id=reply.turn_id)
+        except LanguageModelError as error:
+            if reply.clauses or not await self._quote(reply, passages):
+                raise
+            log.warning("passage_quoted", code=error.code, turn_id=reply.turn_id)
+            metrics.errors.labels(code=error.code).inc()
+            return
         for clause in splitter.finish():
             if not await self._write(reply, clause, passages):
                 return
@@ -167,6 +172,21 @@ class Answerer(ReplyStage):
         await self.push_frame(ClauseWritten(reply, clause))
         return True
 
+    async def _quote(self, reply: Reply, passages: Sequence[Passage]) -> bool:
+        """Answer with a passage's own words, for want of a model; false when none fits."""
+        found = extract(reply.question, passages)
+        if found is None:
+            return False
+        sentence, passage = found
+        reply.road = Road.QUOTE
+        clause = Clause(sentence, (passage.passage_id,))
+        reply.clauses.append(clause)
+        reply.mark("first_token")
+        reply.mark("first_clause")
+        await self.push_frame(ClauseWritten(reply, clause))
+        await self._finish(reply)
+        return True
+
     async def _decline(self, reply: Reply) -> None:
         reply.road = Road.DECLINE
         clause = Clause(phrases.DECLINED)
@@ -179,3 +199,10 @@ class Answerer(ReplyStage):
     async def _finish(self, reply: Reply) -> None:
         reply.written = True
         await self.push_frame(ReplyWritten(reply))
+
+
+def _note_cost(reply: Reply, finished: Finished) -> None:
+    reply.prompt_tokens = finished.prompt_tokens or 0
+    reply.cached_tokens = finished.cached_tokens or 0
+    reply.completion_tokens = finished.completion_tokens or 0
+    metrics.count_tokens(finished)
