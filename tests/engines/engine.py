@@ -105,12 +105,17 @@ class Engine:
         raise AssertionError(f"vLLM's engine is not among its children {children}")
 
 
+def free_port() -> int:
+    """A loopback port nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def running(name: Name, folder: Path) -> Generator[Engine]:
     """The engine on a free port of the loopback, until the block ends; its log in ``folder``."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     argv, environment = _command(name, port)
     log = folder / f"{name}-{port}.log"
     with log.open("wb") as output:

@@ -67,8 +67,8 @@ def request_body(
     """The JSON body of one streamed chat completion in the dialect of ``settings.engine``.
 
     ``tool_choice`` is ``auto``, ``none``, ``required`` or the name of one of ``tools``.
-    ``priority``: the lower number is served first (vLLM with ``--scheduling-policy priority``,
-    which refuses any number but 0 under its default policy); llama.cpp has no such notion.
+    ``priority``: the lower number is served first. vLLM wants ``--scheduling-policy priority`` for
+    it and documents any number but 0 as an error without; llama.cpp has no such notion.
     """
     body: dict[str, Any] = {
         "model": settings.model,
