@@ -218,7 +218,7 @@ async def test_nothing_is_cut_off_with_the_keypad_open(tmp_path: Path) -> None:
         await ring(page, server.url)
         await answered(page)
         await page.get_by_role("button", name="Keypad").click()
-        for width, height in ((360, 640), (768, 700), (1280, 720)):
+        for width, height in ((360, 640), (768, 700), (844, 390), (1280, 720)):
             await page.set_viewport_size({"width": width, "height": height})
             for name in ("Mute", "Keypad", "Hang up", "5", "hash"):
                 box = await page.get_by_role("button", name=name, exact=True).bounding_box()

@@ -88,21 +88,40 @@ async def test_a_gateway_that_takes_no_calls_is_busy() -> None:
         assert (await get(f"{server.url}/healthz")).status == 200
 
 
-async def test_callers_who_never_connect_are_bounded_and_freed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_callers_not_yet_connected_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web_server, "MAX_PENDING_OFFERS", 2)
-    monkeypatch.setattr(web_server, "CONNECT_TIMEOUT_S", 0.3)
-    gateway = FakeGateway()
     absent = offer(SESSION + AUDIO + DATA)
-    async with serving(gateway) as server:
+    async with serving(FakeGateway()) as server:
         assert (await post(server.url, absent))[0] == 200
         assert (await post(server.url, absent))[0] == 200
         status, error = await post(server.url, absent)
-        assert (status, error["error"]["code"]) == (429, "too_many_offers")
-        await asyncio.gather(*server._calls)
-        assert (await post(server.url, absent))[0] == 200
+    assert (status, error["error"]["code"]) == (429, "too_many_offers")
+
+
+async def test_a_caller_who_never_connects_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_server, "MAX_PENDING_OFFERS", 1)
+    monkeypatch.setattr(web_server, "CONNECT_TIMEOUT_S", 0.01)
+    gateway = FakeGateway()
+    absent = offer(SESSION + AUDIO + DATA)
+    async with serving(gateway) as server:
+        for _ in range(3):
+            assert (await post(server.url, absent))[0] == 200
+            await asyncio.gather(*server._calls)
     assert not gateway.legs
+
+
+async def test_a_body_that_stops_half_way_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_server, "_OFFER_TIMEOUT_S", 0.05)
+    async with serving(FakeGateway()) as server:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            f"POST /offer HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+            'Content-Length: 500\r\n\r\n{"type":'.encode()
+        )
+        status = await reader.readline()
+        writer.close()
+    assert status.startswith(b"HTTP/1.1 400")
 
 
 @pytest.mark.loopback
