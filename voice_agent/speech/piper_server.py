@@ -26,6 +26,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,6 +41,7 @@ from piper.voice import PiperVoice
 
 from voice_agent.config import LoggingSettings
 from voice_agent.records import logs
+from voice_agent.speech.clauses import LONGEST, ClauseSplitter
 from voice_agent.speech.silence import tail_after, trim
 
 log = structlog.get_logger(__name__)
@@ -78,6 +80,9 @@ class Piper:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
+        # every sentence has another shape: an arena would only grow (1.3 GB after a long one)
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
         try:
             config = PiperConfig.from_dict(
                 json.loads(Path(f"{model}.json").read_text(encoding="utf-8"))
@@ -99,10 +104,20 @@ class Piper:
         """16 kHz PCM16 mono, one piece a sentence, silence trimmed around each. Blocking."""
         config = self._voice.config
         how = SynthesisConfig(length_scale=config.length_scale / rate, volume=VOLUME)
-        for spoken in self._voice.synthesize(text, how):
+        for spoken in chain.from_iterable(
+            self._voice.synthesize(part, how) for part in parts(text)
+        ):
             ending = next((mark for mark in reversed(spoken.phonemes) if mark.strip()), "")
             audio = trim(spoken.audio_float_array, spoken.sample_rate, tail_ms=tail_after(ending))
             yield _as_pcm(soxr.resample(audio, spoken.sample_rate, SAMPLE_RATE_HZ, "HQ"))
+
+
+def parts(text: str) -> list[str]:
+    """``text`` in pieces the voice can make within bounded time and memory; usually one."""
+    if len(text) <= LONGEST:
+        return [text]
+    splitter = ClauseSplitter()
+    return [*splitter.feed(text), *splitter.finish()]
 
 
 def _as_pcm(audio: npt.NDArray[np.float32]) -> bytes:
