@@ -99,9 +99,17 @@ def converted(folder: Path = FOLDER, models: Path = MODELS) -> Path:
         VllmCpuError: the model is missing or cannot be converted.
     """
     try:
-        source = locate(models, MODEL)
+        return convert_once(locate(models, MODEL), folder)
     except ModelsError as error:
         raise VllmCpuError(str(error)) from error
+
+
+def convert_once(source: Path, folder: Path) -> Path:
+    """The folder made from this GGUF file; made again when the file has changed.
+
+    Raises:
+        VllmCpuError: it cannot be converted; nothing is left that looks like a model.
+    """
     facts = source.stat()
     made_from = f"{source}\n{facts.st_size}\n{facts.st_mtime_ns}\n"
     target = folder / "models" / MODEL
