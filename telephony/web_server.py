@@ -7,11 +7,8 @@ error ``{"error": {"code", "message"}}`` whose message may be shown to the calle
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import time
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
 
@@ -21,9 +18,20 @@ from aiortc import RTCIceServer
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, generate_latest
 
 from telephony.call import Leg
-from telephony.errors import GatewayError, LineUnavailable
+from telephony.errors import LineUnavailable
 from telephony.ice_servers import for_gateway, for_page
 from telephony.settings import WebSettings
+from telephony.web_guard import (
+    LinesBusy,
+    OfferForeign,
+    OfferNotJson,
+    OfferTooLarge,
+    TooManyOffers,
+    add_security_headers,
+    errors_as_json,
+    is_own_origin,
+    own_names_only,
+)
 from telephony.webrtc import WebRtcLeg, media_addresses
 from telephony.webrtc_offer import (
     MAX_OFFER_BYTES,
@@ -42,57 +50,6 @@ MAX_PENDING_OFFERS = 16
 CONNECT_TIMEOUT_S = 15.0
 _OFFER_TIMEOUT_S = 10.0
 
-_SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; media-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Server": "voice-agent",
-}
-
-
-class TooManyOffers(OfferRefused):
-    """More callers are connecting than this line sets up at once."""
-
-    code = "too_many_offers"
-    retryable = True
-    status = 429
-
-
-class LinesBusy(OfferRefused):
-    """The gateway takes no further calls just now."""
-
-    code = "busy"
-    retryable = True
-    status = 503
-
-
-class OfferForeign(OfferRefused):
-    """Asked for by another site's page, or under a name this server does not go by."""
-
-    code = "foreign_origin"
-    status = 403
-
-
-class OfferTooLarge(OfferRefused):
-    """A body no offer needs."""
-
-    code = "offer_too_large"
-    status = 413
-
-
-class OfferNotJson(OfferRefused):
-    """A body that does not say it is JSON; pages of other sites cannot send what does."""
-
-    code = "offer_not_json"
-    status = 415
-
 
 class CallTaker(Protocol):
     """What this line needs of the gateway."""
@@ -103,36 +60,6 @@ class CallTaker(Protocol):
 
     async def take(self, leg: Leg) -> None:
         """Run a call to its end."""
-
-
-def is_own_host(host: str, names: tuple[str, ...]) -> bool:
-    """May the page be reached under this ``Host`` header (with or without a port)?
-
-    Addresses and ``localhost`` may; other names only when configured, because a stranger's name
-    can be made to point here (DNS rebinding), an address cannot.
-    """
-    name = _without_port(host)
-    if name == "localhost" or name in {_without_port(own) for own in names}:
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def is_own_origin(origin: str | None, host: str) -> bool:
-    """Does the ``Origin`` header name the host the request was sent to? None is not a page."""
-    if origin is None:
-        return True
-    return origin.partition("://")[2].lower() == host.lower()
-
-
-def _without_port(host: str) -> str:
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
 
 
 class WebServer:
@@ -161,10 +88,11 @@ class WebServer:
         Raises:
             LineUnavailable: the port is in use or the address is not ours.
         """
+        names = (self._settings.host, *self._settings.names)
         app = web.Application(
-            client_max_size=MAX_OFFER_BYTES, middlewares=[self._guard, _errors_as_json]
+            client_max_size=MAX_OFFER_BYTES, middlewares=[errors_as_json, own_names_only(names)]
         )
-        app.on_response_prepare.append(_add_security_headers)
+        app.on_response_prepare.append(add_security_headers)
         app.add_routes(
             [
                 web.get("/", self._page),
@@ -281,49 +209,9 @@ class WebServer:
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        names = (self._settings.host, *self._settings.names)
-        if not is_own_host(request.host, names):
-            return _error(OfferForeign("This server does not go by that name."))
-        return await handler(request)
-
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 
 async def _body(request: web.Request) -> bytes:
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise OfferTooLarge(f"An offer has at most {MAX_OFFER_BYTES} bytes.") from error
-
-
-@web.middleware
-async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except OfferRefused as error:
-        return _error(error)
-    except web.HTTPException as error:
-        code = HTTPStatus(error.status).name.lower()
-        return web.json_response(
-            {"error": {"code": code, "message": error.reason}}, status=error.status
-        )
-    except GatewayError as error:
-        log.exception("web_request_failed", path=request.path)
-        return web.json_response({"error": {"code": error.code, "message": "Failed"}}, status=500)
-
-
-def _error(error: OfferRefused) -> web.Response:
-    headers = {"Retry-After": "5"} if error.retryable else None
-    return web.json_response(
-        {"error": {"code": error.code, "message": str(error)}},
-        status=error.status,
-        headers=headers,
-    )
-
-
-async def _add_security_headers(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_SECURITY_HEADERS)
-    response.headers.setdefault("Cache-Control", "no-cache")

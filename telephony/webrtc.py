@@ -1,10 +1,4 @@
-"""A caller in a web browser: one leg on aiortc, with a data channel for keys and captions.
-
-The data channel is called ``events``, is opened by the browser and carries JSON objects with an
-``event`` field. From the browser: ``digit`` (``digit``) and ``hang_up``. To the browser:
-``state`` (``state``, ``reason``) and ``caption`` (``speaker``, ``id``, ``text``, ``final``).
-Unknown events are ignored by both sides.
-"""
+"""A caller in a web browser: one leg on aiortc, with a data channel for keys and captions."""
 
 from __future__ import annotations
 
@@ -13,8 +7,7 @@ import json
 import secrets
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import structlog
 from aioice.ice import Connection, get_host_addresses
@@ -32,13 +25,13 @@ from av import AudioFrame
 
 from telephony.call import DigitPressed, LegAnswered, LegEnded, LegEvent, LegState
 from telephony.media_stream import FRAME_BYTES, FRAME_MS, TransferState
+from telephony.page_messages import CHANNEL, HangUpPressed, read_page_message
 from telephony.webrtc_audio import FrameBacklog, PacedTrack, PacketOrder, SoundDecoder
 from telephony.webrtc_offer import AUDIO_CODEC, OfferMalformed, checked_description
 
 log = structlog.get_logger(__name__)
 
 LOOPBACK = "127.0.0.1"
-DIGITS = frozenset("0123456789*#ABCD")
 
 _UNHEARD_S = 20.0
 """A browser sends sound all the time, muted or not; one that sends none for so long is gone."""
@@ -48,34 +41,6 @@ _MAX_EVENTS = 64
 _MAX_UNSENT_MESSAGES = 64
 _MAX_UNSENT_BYTES = 256 * 1024
 _MAX_CAPTION_CHARACTERS = 4_000
-_MAX_PAGE_MESSAGE_CHARACTERS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class HangUpPressed:
-    """The caller ended the call on the page."""
-
-
-PageEvent: TypeAlias = DigitPressed | HangUpPressed
-
-
-def read_page_message(message: object) -> PageEvent | None:
-    """What a message of the page asks for; ``None`` for anything unknown or malformed."""
-    if not isinstance(message, str) or len(message) > _MAX_PAGE_MESSAGE_CHARACTERS:
-        return None
-    try:
-        fields = json.loads(message)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(fields, dict):
-        return None
-    digit = fields.get("digit")
-    match fields.get("event"):
-        case "digit" if isinstance(digit, str) and digit in DIGITS:
-            return DigitPressed(digit, 100)
-        case "hang_up":
-            return HangUpPressed()
-    return None
 
 
 def media_addresses(media_host: str | None, web_host: str) -> tuple[str, ...]:
@@ -274,7 +239,7 @@ class WebRtcLeg:
             self._end("left")
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
-        if channel.label != "events" or self._channel is not None:
+        if channel.label != CHANNEL or self._channel is not None:
             channel.close()
             return
         self._channel = channel

@@ -12,7 +12,8 @@ import pytest
 from telephony import web_server
 from telephony.errors import LineUnavailable
 from telephony.settings import WebSettings
-from telephony.web_server import WebServer, is_own_host, is_own_origin
+from telephony.web_guard import is_own_host, is_own_origin
+from telephony.web_server import WebServer
 from telephony.webrtc_offer import MAX_OFFER_BYTES
 from tests.telephony.test_webrtc_offer import AUDIO, DATA, SESSION, VIDEO
 from tests.telephony.webrtc_peer import FakeGateway, Peer, serving
