@@ -31,6 +31,7 @@ AHEAD_SAMPLES = RATE_HZ * 60 // 1000
 """Written ahead of the wire, so that a busy machine does not make the caller stutter."""
 HEARD_RMS = 60.0
 MAX_CALL_S = 3_600
+HOLD_ATTEMPTS = 10
 RELEASE_S = 0.25
 """A key's release goes out three times, with the packets that follow (RFC 4733)."""
 
@@ -110,9 +111,13 @@ class WireCall:
             await self.wait_for_end(RELEASE_S)
 
     async def hold(self, held: bool) -> None:
-        """Put the far end on hold or take it back."""
-        with contextlib.suppress(BaresipError):
-            await (self._call.hold() if held else self._call.resume())
+        """Put the far end on hold or take it back, again while another offer is under way."""
+        for _ in range(HOLD_ATTEMPTS):
+            try:
+                await (self._call.hold() if held else self._call.resume())
+                return
+            except BaresipError:
+                await self.wait_for_end(RELEASE_S)
 
     async def wait_for_sound(self, after_s: float, timeout_s: float) -> float | None:
         """When sound begins after ``after_s``; ``None`` on timeout or when the call ends."""
