@@ -197,7 +197,12 @@ class CallMedia:
             frames[Party.AGENT] = agent_frame
             return
         self._playout.note_other_frame()
-        if self._prompt is None or Party.PROMPT not in hears:
+        if Party.PROMPT not in hears:
+            return
+        if self._prompt is None:
+            if self.human_stage is not HumanStage.ABSENT:
+                # A person is being rung or told why: silence would be taken for the end.
+                frames[Party.PROMPT] = self._hold_tone.pop_frame() or SILENCE
             return
         if self._prompt_wait_ms > 0:
             self._prompt_wait_ms -= FRAME_MS

@@ -16,7 +16,15 @@ import structlog
 
 from telephony import metrics
 from telephony.agent_link import AgentLink, AgentStream
-from telephony.call import CallStage, DigitPressed, HoldChanged, Leg, LegEnded, LegState
+from telephony.call import (
+    CallStage,
+    DigitPressed,
+    HoldChanged,
+    Leg,
+    LegEnded,
+    LegState,
+    ScreenLeg,
+)
 from telephony.call_media import PROMPT_AFTER_MS, TAIL_MS, CallMedia
 from telephony.clock import FRAME_S, Clock, FramePacer, ticks
 from telephony.conversation import Conversation
@@ -333,6 +341,8 @@ class CallSession:
 
     def _tell_transfer(self, target: str, state: TransferState, reason: str) -> None:
         self._tell(Transfer(target=target, reason=reason, state=state))
+        if isinstance(self._caller, ScreenLeg):
+            self._caller.show_transfer(state)
 
     # --- the rest ------------------------------------------------------------------------------
 

@@ -184,6 +184,7 @@ class CallSession:
         finished = reply.end_reason in ("completed", "failed")
         if finished and reply.after is AfterReply.TRANSFER and not self._transferring:
             self._transferring = True
+            await self._call.turn_taker.wait_for_person()
             self._start_task(self._transfer(reply))
         elif finished and reply.after is AfterReply.HANG_UP:
             self._end_reason = "agent_hung_up"

@@ -60,6 +60,15 @@ async def test_while_it_rings_the_caller_and_the_agent_go_on_talking() -> None:
         assert person.heard == []
 
 
+async def test_a_caller_hears_a_tone_while_the_phone_rings_and_the_agent_says_nothing() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        _, person = await ring_person(stage, caller)
+        await stage.clock.advance(6)
+        assert any(any(frame) for frame in caller.heard)
+        assert person.heard == []
+
+
 async def test_the_announcement_is_for_the_person_alone() -> None:
     async with staged() as stage:
         caller = FakeLeg()

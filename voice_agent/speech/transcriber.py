@@ -185,6 +185,8 @@ class Transcriber:
     ) -> tuple[Decoding, str | None]:
         duration_s = len(samples) / SAMPLE_RATE_HZ
         features = self._model.feature_extractor(samples.astype(np.float32) / 32768.0)
+        no_repeat = hearing.no_repeat_tokens(hearing.speech_span_s(samples))
+        beam = FINAL_BEAM if final else 1
         decoding: Decoding | None = None
         language: str | None = None
         for window_s in hearing.windows_s(duration_s):
@@ -193,7 +195,7 @@ class Transcriber:
             encoded = self._encode(features, window_s)
             if dropped.is_set():
                 raise _Dropped
-            attempt = self._decode(encoded, duration_s, FINAL_BEAM if final else 1)
+            attempt = self._decode(encoded, hearing.most_tokens(duration_s), beam, no_repeat)
             decoding = attempt if decoding is None else hearing.better(decoding, attempt)
             if check_language and language is None and duration_s >= _LANGUAGE_LEAST_S:
                 language = self._other_language(encoded)
@@ -210,14 +212,14 @@ class Transcriber:
         padded = np.pad(window, ((0, 0), (0, frames - window.shape[1])))
         return self._model.encode(padded)
 
-    def _decode(self, encoded: Any, duration_s: float, beam: int) -> Decoding:
+    def _decode(self, encoded: Any, most_tokens: int, beam: int, no_repeat: int) -> Decoding:
         result = self._model.model.generate(
             encoded,
             [self._prompt],
             beam_size=beam,
-            max_length=min(448, len(self._prompt) + hearing.most_tokens(duration_s)),
+            max_length=min(448, len(self._prompt) + most_tokens),
             repetition_penalty=hearing.REPETITION_PENALTY,
-            no_repeat_ngram_size=hearing.NO_REPEAT_TOKENS,
+            no_repeat_ngram_size=no_repeat,
             suppress_blank=True,
             suppress_tokens=self._suppressed,
             return_scores=True,

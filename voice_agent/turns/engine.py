@@ -38,6 +38,7 @@ from voice_agent.turns.events import (
     KeyPressed,
     LineChanged,
     PauseTranscribed,
+    PersonRung,
     Prepare,
     ReplyOver,
     ResumeAgent,
@@ -88,6 +89,7 @@ class TurnEngine:
         self._agent_was_heard = False
         self._stopped = False
         self._ours = True
+        self._person_rung = False
         self._quiet_since_ms = 0
         self._asked = 0
         self._keys = ""
@@ -131,8 +133,12 @@ class TurnEngine:
                 return []
             case KeyPressed(at_ms, digit):
                 return self._press(at_ms, digit)
+            case PersonRung(waiting):
+                self._person_rung = waiting
+                self._quiet_since_ms = self._now_ms
+                return []
             case LineChanged(ours):
-                self._ours = ours
+                self._ours, self._person_rung = ours, False
                 decisions = self._drop_speculation()
                 self._end_utterance()
                 return decisions
@@ -290,7 +296,7 @@ class TurnEngine:
 
     def _watch_silence(self) -> list[Decision]:
         busy = self._agent_audible or self._committed or self._caller is not Caller.QUIET
-        if busy or self._keys:
+        if busy or self._keys or self._person_rung:
             self._quiet_since_ms = self._now_ms
             return []
         if self._now_ms - self._quiet_since_ms < self._settings.prompt_after_s * 1000:

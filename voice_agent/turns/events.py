@@ -68,6 +68,13 @@ class LineChanged:
     ours: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PersonRung:
+    """Whether a person is being rung for the caller, who need not say anything meanwhile."""
+
+    waiting: bool
+
+
 TurnEvent: TypeAlias = (
     VoiceMeasured
     | InterimHeard
@@ -77,6 +84,7 @@ TurnEvent: TypeAlias = (
     | ReplyOver
     | KeyPressed
     | LineChanged
+    | PersonRung
 )
 
 # --- decided ---------------------------------------------------------------------------------

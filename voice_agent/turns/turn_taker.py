@@ -131,6 +131,10 @@ class TurnTaker(FrameProcessor):
         reply = Reply(self._engine.new_reply(), _turn_id(), "", road=road, after=after)
         await self._say(reply, text)
 
+    async def wait_for_person(self) -> None:
+        """A person is being rung: the caller need not speak."""
+        await self._react(events.PersonRung(True))
+
     async def change_line(self, ours: bool) -> None:
         """The caller now talks to a person (``ours`` false) or to the agent again."""
         await self._react(events.LineChanged(ours))

@@ -92,6 +92,35 @@ def test_silence_costs_no_model(samples: np.ndarray, silent: bool) -> None:
     assert hearing.is_silence(samples) is silent
 
 
+def _word(before_s: float, word_s: float, after_s: float, hiss: int = 0) -> np.ndarray:
+    quiet = [np.full(int(16_000 * s), hiss, np.int16) for s in (before_s, after_s)]
+    tone = np.tile(np.array([3_000, -3_000], np.int16), int(8_000 * word_s))
+    return np.concatenate([quiet[0], tone, quiet[1]])
+
+
+@pytest.mark.parametrize(
+    ("samples", "span_s"),
+    [
+        (_word(0.3, 0.4, 0.5), 0.4),
+        (_word(0.3, 0.4, 0.5, hiss=40), 0.4),
+        (_word(0.0, 2.0, 0.0), 2.0),
+        (np.concatenate([_word(0.2, 0.3, 0.6), _word(0.6, 0.3, 0.2)]), 1.8),
+        (np.zeros(16_000, np.int16), 0.0),
+        (np.zeros(0, np.int16), 0.0),
+        (np.full(100, 9, np.int16), 100 / 16_000),
+    ],
+)
+def test_the_span_of_speech_leaves_out_the_silence_around_it(
+    samples: np.ndarray, span_s: float
+) -> None:
+    assert hearing.speech_span_s(samples) == pytest.approx(span_s, abs=0.05)
+
+
+def test_a_word_that_stands_alone_may_not_be_doubled_and_a_number_may() -> None:
+    assert hearing.no_repeat_tokens(0.5) == 1
+    assert hearing.no_repeat_tokens(2.0) >= 4
+
+
 @pytest.mark.parametrize("seconds", [0.5, 30.0, 30.1, 61.0, 125.0])
 def test_long_speech_is_cut_into_readable_pieces_without_losing_a_sample(seconds: float) -> None:
     samples = np.arange(int(seconds * SAMPLE_RATE_HZ), dtype=np.int64).astype(np.int16)

@@ -180,6 +180,16 @@ def test_a_silent_caller_is_asked_twice_then_the_call_ends() -> None:
     assert kinds == [e.AskIfThere, e.AskIfThere, e.SayGoodbye]
 
 
+def test_a_caller_who_waits_for_a_person_is_not_asked_whether_they_are_there() -> None:
+    line = Line()
+    line.tell(e.PersonRung(True))
+    line.silence(60_000)
+    assert line.decisions == []
+    line.tell(e.LineChanged(True))
+    line.silence(round(SETTINGS.prompt_after_s * 1000) + 100)
+    assert line.of(e.AskIfThere)
+
+
 def test_speaking_starts_the_count_of_silent_prompts_anew() -> None:
     line = Line()
     line.silence(round(SETTINGS.prompt_after_s * 1000) + 100)
