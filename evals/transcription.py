@@ -176,9 +176,12 @@ def measure(recordings: Iterable[Recording], score: Score, hear: Callable[[Sampl
     return score
 
 
-def compare(model: str, models: Path, recordings: list[Recording], full: bool) -> list[Score]:
+def compare(
+    settings: TranscriberSettings, models: Path, recordings: list[Recording], full: bool
+) -> list[Score]:
     """The short window and, if wanted, faster-whisper's own."""
-    transcriber = Transcriber.load(TranscriberSettings(model=model), models)
+    model = settings.model
+    transcriber = Transcriber.load(settings, models)
     with asyncio.Runner() as runner:
 
         def short(samples: Samples) -> str:
@@ -193,7 +196,9 @@ def compare(model: str, models: Path, recordings: list[Recording], full: bool) -
     )
 
     def whole(samples: Samples) -> str:
-        segments, _ = whisper.transcribe(samples.astype(np.float32) / 32768.0, language="en")
+        segments, _ = whisper.transcribe(
+            samples.astype(np.float32) / 32768.0, language="en", hotwords=settings.prompt or None
+        )
         return " ".join(segment.text for segment in segments)
 
     scores.append(measure(recordings, Score(model, "30 s"), whole))
@@ -234,6 +239,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-speech", action="store_true", help="nobody speaks in these files")
     parser.add_argument("--limit", type=int, default=80, help="recordings to use; 0 for all")
     parser.add_argument("--model", action="append", help="model name; may be given again")
+    parser.add_argument("--prompt", default="", help="words to expect (speech.transcriber.prompt)")
     parser.add_argument("--models", type=Path, default=Path("var/models"), help="models folder")
     parser.add_argument("--short-only", action="store_true", help="leave the 30 s window out")
     parser.add_argument("--json", type=Path, help="write the figures and transcripts here")
@@ -249,12 +255,17 @@ def main(arguments: list[str] | None = None) -> int:
         scores = [
             score
             for model in given.model or ["whisper-base"]
-            for score in compare(model, given.models, recordings, not given.short_only)
+            for score in compare(
+                TranscriberSettings(model=model, prompt=given.prompt),
+                given.models,
+                recordings,
+                not given.short_only,
+            )
         ]
     except (OSError, ValueError, KeyError, ModelsError, TranscriberError) as error:
         print(f"evals.transcription: {error}", file=sys.stderr)
         return 2
-    Console().print(table(scores, given.no_speech))
+    Console(width=110).print(table(scores, given.no_speech))
     if given.json:
         given.json.write_text(json.dumps([asdict(score) for score in scores], indent=2))
     return 0

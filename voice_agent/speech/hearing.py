@@ -90,6 +90,16 @@ def no_repeat_tokens(span_s: float) -> int:
     return 1 if span_s < _SINGLE_WORD_S else _NO_REPEAT_TOKENS
 
 
+def without_doubles(text: str, span_s: float) -> str:
+    """A lone word's echo ("Three three": other tokens, the same word) taken back."""
+    if span_s >= _SINGLE_WORD_S:
+        return text
+    words = text.split()
+    if len(words) < 2 or len({_bare(word) for word in words}) > 1:
+        return text
+    return words[0]
+
+
 def windows_s(duration_s: float) -> tuple[float, ...]:
     """Window lengths to try in turn, in seconds: short, and one with more room."""
     first = min(MAX_WINDOW_S, max(_FLOOR_S, duration_s + _ROOM_S))

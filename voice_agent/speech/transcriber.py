@@ -16,7 +16,7 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +185,8 @@ class Transcriber:
     ) -> tuple[Decoding, str | None]:
         duration_s = len(samples) / SAMPLE_RATE_HZ
         features = self._model.feature_extractor(samples.astype(np.float32) / 32768.0)
-        no_repeat = hearing.no_repeat_tokens(hearing.speech_span_s(samples))
+        span_s = hearing.speech_span_s(samples)
+        no_repeat = hearing.no_repeat_tokens(span_s)
         beam = FINAL_BEAM if final else 1
         decoding: Decoding | None = None
         language: str | None = None
@@ -202,7 +203,8 @@ class Transcriber:
             if not final or not hearing.needs_retry(decoding):
                 break
         assert decoding is not None  # noqa: S101 - windows_s is never empty
-        decoding = hearing.without_inventions(decoding)
+        text = hearing.without_doubles(decoding.text, span_s)
+        decoding = hearing.without_inventions(replace(decoding, text=text))
         return decoding, language if decoding.text else None
 
     def _encode(self, features: npt.NDArray[np.float32], window_s: float) -> Any:

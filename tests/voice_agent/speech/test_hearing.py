@@ -121,6 +121,21 @@ def test_a_word_that_stands_alone_may_not_be_doubled_and_a_number_may() -> None:
     assert hearing.no_repeat_tokens(2.0) >= 4
 
 
+@pytest.mark.parametrize(
+    ("text", "span_s", "kept"),
+    [
+        ("Three three", 0.5, "Three"),
+        ("6, six", 0.5, "6, six"),
+        ("No, no.", 0.6, "No,"),
+        ("no no no", 1.8, "no no no"),
+        ("yes please", 0.8, "yes please"),
+        ("", 0.3, ""),
+    ],
+)
+def test_the_echo_of_a_lone_word_is_taken_back(text: str, span_s: float, kept: str) -> None:
+    assert hearing.without_doubles(text, span_s) == kept
+
+
 @pytest.mark.parametrize("seconds", [0.5, 30.0, 30.1, 61.0, 125.0])
 def test_long_speech_is_cut_into_readable_pieces_without_losing_a_sample(seconds: float) -> None:
     samples = np.arange(int(seconds * SAMPLE_RATE_HZ), dtype=np.int64).astype(np.int16)
