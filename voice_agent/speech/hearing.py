@@ -10,7 +10,7 @@ import itertools
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -38,11 +38,11 @@ _TOKENS_AT_LEAST = 12
 _COMPRESSION_LOOPING = 2.4
 _LOOP_WORDS = 4
 _IMPROBABLE = -1.1
-_NO_SPEECH = 0.6
-_NO_SPEECH_IMPROBABLE = -1.2
+_NOBODY = -1.65
+_DOUBT_WEIGHT = 1.2
+"""Log probability less weighted no-speech probability tells speech from noise better than a bound
+on each: of 59 pieces of noise and 40 lone digits, it kept 4 (two of them speech) and lost one."""
 _NO_SPEECH_INVENTED = 0.5
-_GUESSED = -1.9
-_NO_SPEECH_GUESSED = 0.25
 _CUT_SEARCH_S = 5.0
 
 _INVENTIONS = frozenset(
@@ -127,8 +127,10 @@ def is_looping(text: str) -> bool:
 
 
 def needs_retry(decoding: Decoding) -> bool:
-    """Worth a second pass with more room: it loops, or the model hardly believes it."""
-    return is_looping(decoding.text) or decoding.average_log_probability < _IMPROBABLE
+    """Worth a second pass with more room: it loops, or is speech the model hardly believes."""
+    if is_looping(decoding.text):
+        return True
+    return decoding.average_log_probability < _IMPROBABLE and not is_invented(decoding)
 
 
 def better(first: Decoding, second: Decoding) -> Decoding:
@@ -143,18 +145,19 @@ def better(first: Decoding, second: Decoding) -> Decoding:
     return second if likelier else first
 
 
-def without_inventions(decoding: Decoding) -> Decoding:
-    """The decoding with its text emptied when nobody spoke."""
+def is_invented(decoding: Decoding) -> bool:
+    """Whether this text was written over silence or noise."""
     doubt = decoding.no_speech_probability
-    nobody = (
-        (doubt > _NO_SPEECH and decoding.average_log_probability < _NO_SPEECH_IMPROBABLE)
-        or (doubt > _NO_SPEECH_GUESSED and decoding.average_log_probability < _GUESSED)
+    return (
+        decoding.average_log_probability - _DOUBT_WEIGHT * doubt < _NOBODY
         or (doubt > _NO_SPEECH_INVENTED and _bare(decoding.text) in _INVENTIONS)
         or not re.search(r"\w", decoding.text)
     )
-    if not nobody:
-        return decoding
-    return Decoding("", doubt, decoding.average_log_probability)
+
+
+def without_inventions(decoding: Decoding) -> Decoding:
+    """The decoding with its text emptied when nobody spoke."""
+    return replace(decoding, text="") if is_invented(decoding) else decoding
 
 
 def cut(samples: npt.NDArray[np.int16]) -> Iterator[npt.NDArray[np.int16]]:

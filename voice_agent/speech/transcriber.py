@@ -6,8 +6,8 @@ several times faster. What that costs in accuracy is taken back by rules measure
 ``evals/transcription.py``: a floor on the window, a cap on tokens by duration, mild penalties
 against repetition, and one retry with more room when a final text loops or is improbable.
 
-Rules for silence follow Radford et al., "Robust Speech Recognition via Large-Scale Weak
-Supervision" (2022), section 4.5: much no-speech probability together with a low log probability.
+That silence shows as much no-speech probability together with a low log probability is from
+Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022), section 4.5.
 """
 
 from __future__ import annotations
