@@ -93,7 +93,8 @@ class Transcriber:
         if settings.prompt.strip():
             words = tokenizer.encode(" " + settings.prompt.strip())
             expected = [tokenizer.sot_prev, *words[:MAX_PROMPT_TOKENS]]
-        self._prompt = [*expected, *tokenizer.sot_sequence, tokenizer.no_timestamps]
+        self._timed_prompt = [*expected, *tokenizer.sot_sequence]
+        self._plain_prompt = [*self._timed_prompt, tokenizer.no_timestamps]
         self._suppressed = list(get_suppressed_tokens(tokenizer, [-1]))
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="whisper")
 
@@ -187,6 +188,7 @@ class Transcriber:
         features = self._model.feature_extractor(samples.astype(np.float32) / 32768.0)
         span_s = hearing.speech_span_s(samples)
         no_repeat = hearing.no_repeat_tokens(span_s)
+        prompt = self._timed_prompt if hearing.wants_times(span_s) else self._plain_prompt
         beam = FINAL_BEAM if final else 1
         decoding: Decoding | None = None
         language: str | None = None
@@ -196,7 +198,9 @@ class Transcriber:
             encoded = self._encode(features, window_s)
             if dropped.is_set():
                 raise _Dropped
-            attempt = self._decode(encoded, hearing.most_tokens(duration_s), beam, no_repeat)
+            attempt = self._decode(
+                encoded, prompt, hearing.most_tokens(duration_s), beam, no_repeat
+            )
             decoding = attempt if decoding is None else hearing.better(decoding, attempt)
             if check_language and language is None and duration_s >= _LANGUAGE_LEAST_S:
                 language = self._other_language(encoded)
@@ -214,12 +218,14 @@ class Transcriber:
         padded = np.pad(window, ((0, 0), (0, frames - window.shape[1])))
         return self._model.encode(padded)
 
-    def _decode(self, encoded: Any, most_tokens: int, beam: int, no_repeat: int) -> Decoding:
+    def _decode(
+        self, encoded: Any, prompt: list[int], most_tokens: int, beam: int, no_repeat: int
+    ) -> Decoding:
         result = self._model.model.generate(
             encoded,
-            [self._prompt],
+            [prompt],
             beam_size=beam,
-            max_length=min(448, len(self._prompt) + most_tokens),
+            max_length=min(448, len(prompt) + most_tokens),
             repetition_penalty=hearing.REPETITION_PENALTY,
             no_repeat_ngram_size=no_repeat,
             suppress_blank=True,

@@ -170,6 +170,13 @@ async def test_expected_words_are_given_to_the_engine() -> None:
     assert _VOCABULARY["<|startoftranscript|>"] in prompt
 
 
+@pytest.mark.parametrize(("seconds", "timed"), [(0.6, False), (6.0, True)])
+async def test_longer_speech_is_read_with_time_marks(seconds: float, timed: bool) -> None:
+    transcriber, engine = _transcriber(Reading("yes"))
+    await transcriber.transcribe(_voice(seconds))
+    assert (_VOCABULARY["<|notimestamps|>"] not in engine.prompts[0]) is timed
+
+
 async def test_speech_longer_than_whisper_reads_is_heard_in_pieces() -> None:
     transcriber, engine = _transcriber(Reading("yes"), Reading("no"), Reading("desk"))
     assert (await transcriber.transcribe(_voice(70.0))).text == "yes no desk"
