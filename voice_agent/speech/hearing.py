@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from voice_agent.speech.spoken_text import as_spoken
+
 SAMPLE_RATE_HZ = 16_000
 MAX_WINDOW_S = 30.0
 REPETITION_PENALTY = 1.05
@@ -32,6 +34,9 @@ _RETRY_ROOM_S = 5.0
 _SILENCE_RMS = 12.0
 """Of 32,768: −69 dBFS, below the noise of any telephone line that carries a voice."""
 _TIMED_S = 2.0
+_MOST_CHARACTERS_PER_S = 22.0
+_MOST_WORDS_PER_S = 6.0
+_SPARE_WORDS = 2
 _LOUD_SHARE = 0.06
 _LEAST_S = 0.08
 _TOKENS_PER_S = 9
@@ -100,14 +105,31 @@ def wants_times(span_s: float) -> bool:
     return span_s >= _TIMED_S
 
 
-def without_doubles(text: str, span_s: float) -> str:
-    """A lone word's echo ("Three three": other tokens, the same word) taken back."""
-    if span_s >= _SINGLE_WORD_S:
-        return text
+def without_echoes(text: str, span_s: float) -> str:
+    """A lone word's echo taken back: "Three three" in half a second, "2018, 2018, 2018" in two.
+
+    Repeated words stay when there was time to say them all: "0 0 0 0" in two seconds.
+    """
     words = text.split()
     if len(words) < 2 or len({_bare(word) for word in words}) > 1:
         return text
-    return words[0]
+    too_fast = len(as_spoken(text)) > _MOST_CHARACTERS_PER_S * span_s
+    return words[0] if span_s < _SINGLE_WORD_S or too_fast else text
+
+
+def sayable(segments: Sequence[tuple[float, str]], duration_s: float) -> str:
+    """The text of timed segments (start in seconds, text) without a last one invented.
+
+    Having reached the end of the speech, Whisper may begin once more: many words that start where
+    hardly any time is left.
+    """
+    kept = [text for _, text in segments]
+    while len(kept) > 1:
+        left_s = max(0.0, duration_s - segments[len(kept) - 1][0])
+        if len(kept[-1].split()) <= _SPARE_WORDS + _MOST_WORDS_PER_S * left_s:
+            break
+        kept.pop()
+    return " ".join(" ".join(kept).split())
 
 
 def windows_s(duration_s: float) -> tuple[float, ...]:

@@ -131,11 +131,31 @@ def test_a_word_that_stands_alone_may_not_be_doubled_and_a_number_may() -> None:
         ("No, no.", 0.6, "No,"),
         ("no no no", 1.8, "no no no"),
         ("yes please", 0.8, "yes please"),
+        ("2018, 2018, 2018.", 2.2, "2018,"),
+        ("0 0 0 0", 1.8, "0 0 0 0"),
         ("", 0.3, ""),
     ],
 )
 def test_the_echo_of_a_lone_word_is_taken_back(text: str, span_s: float, kept: str) -> None:
-    assert hearing.without_doubles(text, span_s) == kept
+    assert hearing.without_echoes(text, span_s) == kept
+
+
+@pytest.mark.parametrize(
+    ("segments", "duration_s", "text"),
+    [
+        ([], 2.0, ""),
+        ([(0.0, " two days from now "), (3.6, " the order for two days from now, so")], 3.9,
+         "two days from now"),
+        ([(0.0, "all in-house"), (3.6, " and I'm just...")], 4.4, "all in-house and I'm just..."),
+        ([(0.0, "so many words that nobody could say them all")], 0.5,
+         "so many words that nobody could say them all"),
+        ([(0.0, "yes"), (9.0, "one two three four five"), (9.5, "one two three")], 2.0, "yes"),
+    ],
+)  # fmt: skip
+def test_what_begins_where_no_time_is_left_was_not_said(
+    segments: list[tuple[float, str]], duration_s: float, text: str
+) -> None:
+    assert hearing.sayable(segments, duration_s) == text
 
 
 @pytest.mark.parametrize("seconds", [0.5, 30.0, 30.1, 61.0, 125.0])

@@ -79,7 +79,11 @@ class FakeWhisper:
         reading = self.readings[0] if len(self.readings) == 1 else self.readings.pop(0)
         if isinstance(reading, Exception):
             raise reading
-        tokens = [_VOCABULARY[word] for word in reading.text.split()]
+        marks = _VOCABULARY["<|notimestamps|>"] + 1
+        tokens = [
+            marks + int(float(word[1:]) * 50) if word.startswith("@") else _VOCABULARY[word]
+            for word in reading.text.split()
+        ]
         return [
             SimpleNamespace(
                 sequences_ids=[tokens], scores=[reading.score], no_speech_prob=reading.no_speech
@@ -175,6 +179,11 @@ async def test_longer_speech_is_read_with_time_marks(seconds: float, timed: bool
     transcriber, engine = _transcriber(Reading("yes"))
     await transcriber.transcribe(_voice(seconds))
     assert (_VOCABULARY["<|notimestamps|>"] not in engine.prompts[0]) is timed
+
+
+async def test_words_that_begin_after_the_speech_are_not_heard() -> None:
+    transcriber, _ = _transcriber(Reading("@0.0 oak desk @3.9 @3.9 yes no yes no yes no @4.0"))
+    assert (await transcriber.transcribe(_voice(4.0))).text == "oak desk"
 
 
 async def test_speech_longer_than_whisper_reads_is_heard_in_pieces() -> None:
