@@ -40,6 +40,7 @@ from tests.voice_agent.fakes import (
     FakeVoiceModel,
     voice,
 )
+from tests.voice_agent.passages import passage
 from voice_agent.agent import AgentServer
 from voice_agent.answering import phrases
 from voice_agent.answering.language_model_errors import Unreachable
@@ -209,6 +210,7 @@ async def test_the_second_question_carries_the_first_turn() -> None:
 async def test_an_interruption_silences_the_agent_and_the_record_holds_what_was_heard() -> None:
     long = "The sofa is delivered within nine days and the crew calls you before it comes to you."
     bench = Bench(ears=FakeEars("When does my sofa come?", "No, the table."))
+    bench.library.passages = (passage("p1", f"{long} The table comes on Monday."),)
     bench.model.answer = long
     async with bench.greeted() as gateway:
         await gateway.speak()
@@ -228,6 +230,7 @@ async def test_an_interruption_silences_the_agent_and_the_record_holds_what_was_
 async def test_mm_hm_does_not_end_the_agents_sentence() -> None:
     long = "The sofa is delivered within nine days and the crew calls you before it comes to you."
     bench = Bench(ears=FakeEars("When does my sofa come?", "Mm-hm."))
+    bench.library.passages = (passage("p1", long),)
     bench.model.answer = long
     async with bench.greeted() as gateway:
         await gateway.speak()
@@ -316,7 +319,7 @@ async def test_without_a_language_model_the_passage_itself_is_the_answer() -> No
 
 async def test_an_answer_that_breaks_off_is_excused_then_a_person_is_rung() -> None:
     bench = Bench(ears=FakeEars("How much is delivery?"))
-    bench.model.answer = "Standard delivery costs $4.95, and it takes three days."
+    bench.model.answer = "Standard delivery costs $4.95, and it takes a few days."
     bench.model.error, bench.model.error_after = Unreachable("gone"), 6
     async with bench.greeted() as gateway:
         await gateway.speak()
@@ -393,6 +396,18 @@ async def test_a_model_that_declines_is_put_into_our_words() -> None:
     async with bench.greeted() as gateway:
         await gateway.speak()
         await gateway.until_said(phrases.DECLINED)
+
+
+@pytest.mark.parametrize("invented", ["Standard delivery costs $9.95.", "Yes, it is free."])
+async def test_what_no_passage_supports_is_not_said(invented: str) -> None:
+    bench = Bench(ears=FakeEars("How much is standard delivery?"))
+    bench.model.answer = invented
+    async with bench.greeted() as gateway:
+        await gateway.speak()
+        await gateway.until_said("Standard delivery costs $4.95.")
+        await gateway.until(lambda: len(bench.records.turns) == 2)
+    assert "9.95" not in bench.records.turns[1].spoken
+    assert "free" not in bench.records.turns[1].spoken
 
 
 async def test_an_agent_that_takes_over_a_call_says_so() -> None:

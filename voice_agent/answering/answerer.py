@@ -18,7 +18,7 @@ from voice_agent.answering.chat_protocol import (
     Token,
 )
 from voice_agent.answering.conversation import Conversation
-from voice_agent.answering.extract import extract
+from voice_agent.answering.extract import MINIMUM_COVERAGE, extract
 from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.prompt import DECLINE_WORDS, AnswerPrompt
 from voice_agent.answering.sources import sources_of
@@ -27,10 +27,13 @@ from voice_agent.knowledge.index import Passage
 from voice_agent.records import metrics
 from voice_agent.reply import Clause, Reply, Road
 from voice_agent.reply_stage import ReplyStage
+from voice_agent.safety.grounding import Verdict, judge_clause
 from voice_agent.speech.clauses import ClauseSplitter
 
 log = structlog.get_logger(__name__)
 
+CERTAIN_COVERAGE = 0.6
+"""A passage with so much of the question's words is quoted even if the model sees no answer."""
 WAIT_FOR_WARMING_S = 1.5
 """A prompt that is being read is waited for: a second request would read it all again."""
 
@@ -162,9 +165,17 @@ class Answerer(ReplyStage):
         self._warm("", (), (*history, (reply.question, reply.text)))
 
     async def _write(self, reply: Reply, text: str, passages: Sequence[Passage]) -> bool:
-        """Send one clause on; false when the model declines and the answer ends here."""
-        if DECLINE_WORDS.lower() in text.lower().replace("’", "'"):
-            await self._decline(reply)
+        """Send one clause on; false when the answer ends here, with or without it."""
+        first = not reply.clauses
+        declines = DECLINE_WORDS.lower() in text.lower().replace("’", "'")
+        verdict = judge_clause(text, passages, reply.question, first=first)
+        if declines or verdict is Verdict.REPAIR:
+            metrics.repairs.labels(reason="declined" if declines else "unsupported").inc()
+            certain = CERTAIN_COVERAGE if declines else MINIMUM_COVERAGE
+            if first and not await self._quote(reply, passages, certain):
+                await self._decline(reply)
+            elif not first:
+                await self._finish(reply)
             return False
         clause = Clause(text, sources_of(text, passages))
         reply.clauses.append(clause)
@@ -172,18 +183,21 @@ class Answerer(ReplyStage):
         await self.push_frame(ClauseWritten(reply, clause))
         return True
 
-    async def _quote(self, reply: Reply, passages: Sequence[Passage]) -> bool:
-        """Answer with a passage's own words, for want of a model; false when none fits."""
-        found = extract(reply.question, passages)
-        if found is None:
+    async def _quote(
+        self, reply: Reply, passages: Sequence[Passage], coverage: float = MINIMUM_COVERAGE
+    ) -> bool:
+        """Answer with a passage's own words instead of the model's; false when none fits."""
+        quote = extract(reply.question, passages)
+        if quote is None or quote.coverage < coverage:
             return False
-        sentence, passage = found
         reply.road = Road.QUOTE
-        clause = Clause(sentence, (passage.passage_id,))
-        reply.clauses.append(clause)
         reply.mark("first_token")
-        reply.mark("first_clause")
-        await self.push_frame(ClauseWritten(reply, clause))
+        splitter = ClauseSplitter()
+        for text in [*splitter.feed(quote.text), *splitter.finish()]:
+            clause = Clause(text, (quote.passage.passage_id,))
+            reply.clauses.append(clause)
+            reply.mark("first_clause")
+            await self.push_frame(ClauseWritten(reply, clause))
         await self._finish(reply)
         return True
 

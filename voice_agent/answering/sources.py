@@ -14,9 +14,9 @@ _STEM = 6
 
 def sources_of(sentence: str, passages: Sequence[Passage]) -> tuple[str, ...]:
     """The id of the passage that shares most words and numbers with ``sentence``, if any does."""
-    said = stems(sentence)
-    best = max(passages, key=lambda passage: len(said & stems(_full(passage))), default=None)
-    if best is None or not said & stems(_full(best)):
+    said = _stems(sentence)
+    best = max(passages, key=lambda passage: len(said & _stems(_full(passage))), default=None)
+    if best is None or not said & _stems(_full(best)):
         return ()
     return (best.passage_id,)
 
@@ -25,6 +25,5 @@ def _full(passage: Passage) -> str:
     return f"{passage.title} {passage.heading} {passage.text}"
 
 
-def stems(text: str) -> set[str]:
-    """The beginnings of the words and the numbers of a text, for comparing."""
+def _stems(text: str) -> set[str]:
     return {word.lower().rstrip(".,")[:_STEM] for word in _WORD.findall(text)}

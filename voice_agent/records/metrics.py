@@ -36,6 +36,9 @@ dropped_speculations = Counter(
 live_calls = Gauge("voice_agent_live_calls", "Calls being answered now")
 handoffs = Counter("voice_agent_handoffs", "Callers handed to a person", ["reason"])
 errors = Counter("voice_agent_errors", "Failures by stable code", ["code"])
+repairs = Counter(
+    "voice_agent_repairs", "Answers replaced by a passage's own words, by reason", ["reason"]
+)
 tokens = Counter("voice_agent_tokens", "Tokens read, found in the cache, and written", ["kind"])
 records_lost = Counter("voice_agent_records_lost", "Records that were not written", ["reason"])
 

@@ -1,0 +1,1 @@
+"""What may be said: every clause is checked against its sources before it is spoken."""
