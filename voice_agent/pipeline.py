@@ -76,7 +76,7 @@ def build_pipeline(
         turn_taker,
         Router(settings, conversation),
         Retriever(engines.knowledge),
-        Answerer(engines.model, settings.answering.model.model, engines.prompt, conversation),
+        Answerer(settings.answering, engines.model, engines.prompt, conversation),
         Speaker(engines.synthesiser),
         SpeechGate(),
         LineOutput(send_audio, send_message),

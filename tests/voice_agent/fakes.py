@@ -113,6 +113,7 @@ class FakeModel:
         self.error_after = error_after
         self.asked: list[Sequence[Message]] = []
         self.warmed: list[Sequence[Message]] = []
+        self.late = False
         self.cancelled = 0
 
     async def stream(
@@ -120,13 +121,15 @@ class FakeModel:
     ) -> AsyncGenerator[Item, None]:
         self.asked.append(messages)
         try:
+            if self.late:
+                await asyncio.Event().wait()
             for number, word in enumerate(self.answer.split(" ")):
                 if self.error and number >= self.error_after:
                     raise self.error
                 await asyncio.sleep(0)
                 yield Token(word if number == 0 else f" {word}")
             yield Finished("stop", 10, 5, 7)
-        except GeneratorExit:
+        except (GeneratorExit, asyncio.CancelledError):
             self.cancelled += 1
             raise
 

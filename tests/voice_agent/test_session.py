@@ -317,6 +317,15 @@ async def test_without_a_language_model_the_passage_itself_is_the_answer() -> No
     assert bench.records.turns[1].sources == ("doc-p1",)
 
 
+async def test_a_model_that_is_late_is_stopped_and_the_passage_is_the_answer() -> None:
+    bench = Bench(ears=FakeEars("How much is standard delivery?"))
+    bench.model.late = True
+    async with bench.greeted() as gateway:
+        await gateway.speak()
+        await gateway.until_said("Standard delivery costs $4.95.")
+    assert bench.model.cancelled == 1
+
+
 async def test_an_answer_that_breaks_off_is_excused_then_a_person_is_rung() -> None:
     bench = Bench(ears=FakeEars("How much is delivery?"))
     bench.model.answer = "Standard delivery costs $4.95, and it takes a few days."

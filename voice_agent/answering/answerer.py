@@ -18,10 +18,11 @@ from voice_agent.answering.chat_protocol import (
     Token,
 )
 from voice_agent.answering.conversation import Conversation
-from voice_agent.answering.extract import MINIMUM_COVERAGE, extract
+from voice_agent.answering.extract import Quote, extract
 from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.prompt import DECLINE_WORDS, AnswerPrompt
 from voice_agent.answering.sources import sources_of
+from voice_agent.config import AnsweringSettings
 from voice_agent.frames import ClauseWritten, PassagesForeseen, ReplyGrounded, ReplyWritten
 from voice_agent.knowledge.index import Passage
 from voice_agent.records import metrics
@@ -33,7 +34,7 @@ from voice_agent.speech.clauses import ClauseSplitter
 log = structlog.get_logger(__name__)
 
 CERTAIN_COVERAGE = 0.6
-"""A passage with so much of the question's words is quoted even if the model sees no answer."""
+"""A passage with so much of a question's words is quoted when the model is late or declines."""
 WAIT_FOR_WARMING_S = 1.5
 """A prompt that is being read is waited for: a second request would read it all again."""
 
@@ -61,11 +62,16 @@ class Answerer(ReplyStage):
     """Writes answers with the language model, and lets it read beforehand."""
 
     def __init__(
-        self, model: Model, model_name: str, prompt: AnswerPrompt, conversation: Conversation
+        self,
+        settings: AnsweringSettings,
+        model: Model,
+        prompt: AnswerPrompt,
+        conversation: Conversation,
     ) -> None:
         super().__init__()
         self._model = model
-        self._model_name = model_name
+        self._model_name = settings.model.model
+        self._quote_after_s = settings.quote_after_ms / 1000
         self._prompt = prompt
         self._conversation = conversation
         self._warming: asyncio.Task[None] | None = None
@@ -131,51 +137,92 @@ class Answerer(ReplyStage):
         if not passages:
             await self._decline(reply)
             return
+        quote = extract(reply.question, passages)
+        begun = asyncio.Event()
+        writing = asyncio.create_task(self._generate(reply, passages, history, begun))
+        beginning = asyncio.create_task(begun.wait())
+        try:
+            if quote is not None and quote.coverage >= CERTAIN_COVERAGE:
+                await asyncio.wait(
+                    {writing, beginning},
+                    timeout=self._quote_after_s,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if not writing.done() and not begun.is_set():
+                    # The model is late, and the company's own words are as good an answer.
+                    writing.cancel()
+                    await asyncio.wait({writing})
+                    metrics.repairs.labels(reason="late").inc()
+                    await self._quote(reply, quote)
+                    return
+            await self._keep_what_was_written(reply, quote, writing)
+        finally:
+            writing.cancel()
+            beginning.cancel()
+        self._warm("", (), (*history, (reply.question, reply.text)))
+
+    async def _keep_what_was_written(
+        self, reply: Reply, quote: Quote | None, writing: asyncio.Task[None]
+    ) -> None:
+        try:
+            await writing
+        except (LanguageModelError, EmptyAnswer) as error:
+            if reply.clauses or quote is None:
+                raise
+            log.warning("passage_quoted", code=error.code, turn_id=reply.turn_id)
+            metrics.errors.labels(code=error.code).inc()
+            await self._quote(reply, quote)
+
+    async def _generate(
+        self,
+        reply: Reply,
+        passages: Sequence[Passage],
+        history: tuple[tuple[str, str], ...],
+        begun: asyncio.Event,
+    ) -> None:
+        """Let the model write; ``begun`` is set with the first clause that may be spoken."""
         await self._wait_for_warming(passages)
         reply.model, reply.prompt_id = self._model_name, self._prompt.prompt_id
         splitter = ClauseSplitter()
         messages = self._messages(reply.question, passages, history)
-        try:
-            async with aclosing(self._model.stream(messages)) as items:
-                async for item in items:
-                    if reply.failure:
-                        return
-                    match item:
-                        case Token(text=text):
-                            reply.mark("first_token")
-                            for clause in splitter.feed(text):
-                                if not await self._write(reply, clause, passages):
-                                    return
-                        case Finished():
-                            _note_cost(reply, item)
-                        case _:
-                            log.warning("tool_call_ignored", turn_id=reply.turn_id)
-        except LanguageModelError as error:
-            if reply.clauses or not await self._quote(reply, passages):
-                raise
-            log.warning("passage_quoted", code=error.code, turn_id=reply.turn_id)
-            metrics.errors.labels(code=error.code).inc()
-            return
+        async with aclosing(self._model.stream(messages)) as items:
+            async for item in items:
+                if reply.failure:
+                    return
+                match item:
+                    case Token(text=text):
+                        reply.mark("first_token")
+                        for clause in splitter.feed(text):
+                            if not await self._write(reply, clause, passages, begun):
+                                return
+                    case Finished():
+                        _note_cost(reply, item)
+                    case _:
+                        log.warning("tool_call_ignored", turn_id=reply.turn_id)
         for clause in splitter.finish():
-            if not await self._write(reply, clause, passages):
+            if not await self._write(reply, clause, passages, begun):
                 return
         if not reply.clauses:
             raise EmptyAnswer("the model wrote nothing")
         await self._finish(reply)
-        self._warm("", (), (*history, (reply.question, reply.text)))
 
-    async def _write(self, reply: Reply, text: str, passages: Sequence[Passage]) -> bool:
+    async def _write(
+        self, reply: Reply, text: str, passages: Sequence[Passage], begun: asyncio.Event
+    ) -> bool:
         """Send one clause on; false when the answer ends here, with or without it."""
+        begun.set()
         first = not reply.clauses
         declines = DECLINE_WORDS.lower() in text.lower().replace("’", "'")
         verdict = judge_clause(text, passages, reply.question, first=first)
         if declines or verdict is Verdict.REPAIR:
             metrics.repairs.labels(reason="declined" if declines else "unsupported").inc()
-            certain = CERTAIN_COVERAGE if declines else MINIMUM_COVERAGE
-            if first and not await self._quote(reply, passages, certain):
-                await self._decline(reply)
-            elif not first:
+            quote = extract(reply.question, passages)
+            if not first:
                 await self._finish(reply)
+            elif quote is None or (declines and quote.coverage < CERTAIN_COVERAGE):
+                await self._decline(reply)
+            else:
+                await self._quote(reply, quote)
             return False
         clause = Clause(text, sources_of(text, passages))
         reply.clauses.append(clause)
@@ -183,14 +230,9 @@ class Answerer(ReplyStage):
         await self.push_frame(ClauseWritten(reply, clause))
         return True
 
-    async def _quote(
-        self, reply: Reply, passages: Sequence[Passage], coverage: float = MINIMUM_COVERAGE
-    ) -> bool:
-        """Answer with a passage's own words instead of the model's; false when none fits."""
-        quote = extract(reply.question, passages)
-        if quote is None or quote.coverage < coverage:
-            return False
-        reply.road = Road.QUOTE
+    async def _quote(self, reply: Reply, quote: Quote) -> None:
+        """Answer with a passage's own words instead of the model's."""
+        reply.road, reply.model = Road.QUOTE, ""
         reply.mark("first_token")
         splitter = ClauseSplitter()
         for text in [*splitter.feed(quote.text), *splitter.finish()]:
@@ -199,7 +241,6 @@ class Answerer(ReplyStage):
             reply.mark("first_clause")
             await self.push_frame(ClauseWritten(reply, clause))
         await self._finish(reply)
-        return True
 
     async def _decline(self, reply: Reply) -> None:
         reply.road = Road.DECLINE

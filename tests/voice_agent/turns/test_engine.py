@@ -10,6 +10,8 @@ from voice_agent.turns import events as e
 from voice_agent.turns.engine import KEYS_END_MS, TurnEngine
 
 SETTINGS = TurnSettings()
+PAUSE_MS = SETTINGS.speculate_ms + 20
+"""Silence after which the engine looks whether the caller is done."""
 
 
 class Line:
@@ -52,7 +54,7 @@ class Line:
 def ask(line: Line, text: str = "How much is delivery?") -> int:
     """A whole question, up to the commit; gives the reply's number."""
     line.speak()
-    line.silence(120)
+    line.silence(PAUSE_MS)
     line.words(text)
     line.silence(400)
     return line.of(e.CommitReply)[-1].reply
@@ -75,7 +77,7 @@ def test_a_complete_question_is_prepared_in_the_first_silence_and_committed_soon
 def test_an_unfinished_sentence_gets_the_longest_silence() -> None:
     line = Line()
     line.speak()
-    line.silence(120)
+    line.silence(PAUSE_MS)
     line.words("I would like to know about the", completeness=0.9)
     line.silence(SETTINGS.max_silence_ms - 200)
     assert not line.of(e.CommitReply)
@@ -86,11 +88,11 @@ def test_an_unfinished_sentence_gets_the_longest_silence() -> None:
 def test_going_on_after_a_pause_drops_the_prepared_reply_and_makes_one_question() -> None:
     line = Line()
     line.speak()
-    line.silence(120)
+    line.silence(PAUSE_MS)
     line.words("I want to return a sofa", completeness=0.4)
     line.speak(600)
     assert line.of(e.DropReply) == [e.DropReply(1)]
-    line.silence(120)
+    line.silence(PAUSE_MS)
     line.words("I want to return a sofa that I bought in May.")
     line.silence(500)
     assert [commit.reply for commit in line.of(e.CommitReply)] == [2]
@@ -99,7 +101,7 @@ def test_going_on_after_a_pause_drops_the_prepared_reply_and_makes_one_question(
 def test_words_of_an_earlier_pause_are_ignored() -> None:
     line = Line()
     line.speak()
-    line.silence(120)
+    line.silence(PAUSE_MS)
     stale = line.of(e.ExaminePause)[-1].pause
     line.speak(400)
     assert line.tell(e.PauseTranscribed(stale, "half a")) == []
@@ -110,7 +112,7 @@ def test_speaking_on_before_hearing_the_reply_joins_both_parts() -> None:
     first = ask(line, "What about delivery?")
     line.speak(500)
     assert e.DropReply(first) in line.decisions
-    line.silence(120)
+    line.silence(PAUSE_MS)
     line.words("To Hawaii, I mean.")
     assert line.of(e.Speculate)[-1].text == "What about delivery? To Hawaii, I mean."
 
@@ -124,7 +126,7 @@ def test_voice_over_the_agent_stops_it_and_words_end_its_reply() -> None:
     assert any(isinstance(decision, e.StopAgent) for decision in decided)
     line.speak(400)
     line.tell(e.AgentHeard(False))
-    line.silence(120)
+    line.silence(PAUSE_MS)
     line.words("No, I meant express delivery.")
     line.silence(500)
     kinds = [type(decision) for decision in line.decisions]
@@ -137,7 +139,7 @@ def test_a_backchannel_lets_the_agent_go_on() -> None:
     ask(line)
     line.tell(e.AgentHeard(True))
     line.speak(SETTINGS.interrupt_ms + 100)
-    line.silence(120)
+    line.silence(PAUSE_MS)
     line.words("Mm-hm.")
     line.silence(500)
     assert len(line.of(e.ResumeAgent)) == 1
@@ -149,7 +151,7 @@ def test_a_noise_without_words_lets_the_agent_go_on() -> None:
     ask(line)
     line.tell(e.AgentHeard(True))
     line.speak(SETTINGS.interrupt_ms + 100)
-    line.silence(120)
+    line.silence(PAUSE_MS)
     line.words("")
     line.silence(500)
     assert len(line.of(e.ResumeAgent)) == 1
@@ -167,7 +169,7 @@ def test_a_short_sound_does_not_stop_the_agent() -> None:
 def test_okay_answers_the_agent_when_it_is_silent() -> None:
     line = Line()
     line.speak(300)
-    line.silence(120)
+    line.silence(PAUSE_MS)
     line.words("Okay.")
     line.silence(500)
     assert len(line.of(e.CommitReply)) == 1
