@@ -54,7 +54,9 @@ SCRIPT = (
     Line("delivery", "How much does standard delivery cost?", ("$4.95",)),
     Line("returns", "How many days do I have to return something?", ("60 days",)),
     Line("dishwasher", "What does it cost to install a dishwasher?"),
-    Line("mattress", "Sorry, how long can I try out a mattress?", ("100 nights",), interrupts=True),
+    Line(
+        "mattress", "Sorry, how much is it to recycle my old mattress?", ("$35",), interrupts=True
+    ),
     Line("person", "Can I speak to a person, please?"),
     Line("to-person", "Hello, my sofa has arrived damaged and I would like a refund."),
 )

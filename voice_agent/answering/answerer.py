@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 CERTAIN_COVERAGE = 0.6
 """A passage with so much of a question's words is quoted when the model is late or declines."""
+DOUBT_FACTOR = 3
+"""A passage with fewer of them waits so many times longer for the model."""
 WAIT_FOR_WARMING_S = 1.5
 """A prompt that is being read is waited for: a second request would read it all again."""
 
@@ -142,10 +144,11 @@ class Answerer(ReplyStage):
         writing = asyncio.create_task(self._generate(reply, passages, history, begun))
         beginning = asyncio.create_task(begun.wait())
         try:
-            if quote is not None and quote.coverage >= CERTAIN_COVERAGE:
+            if quote is not None:
+                certain = quote.coverage >= CERTAIN_COVERAGE
                 await asyncio.wait(
                     {writing, beginning},
-                    timeout=self._quote_after_s,
+                    timeout=self._quote_after_s * (1 if certain else DOUBT_FACTOR),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 if not writing.done() and not begun.is_set():

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voice_agent.knowledge.index import Passage
+from voice_agent.knowledge.query import GENERIC_TERMS
 from voice_agent.knowledge.terms import terms_of
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])(?<![ap]\.m\.)\s+(?=[A-Z\"“])")
+_BEGINNING = 6
 _HEADING_WEIGHT = 0.5
 _RANK_WEIGHT = 0.4
 """One place further down the list of passages costs as much as two fifths of the question."""
@@ -36,7 +38,7 @@ def extract(question: str, passages: Sequence[Passage]) -> Quote | None:
     ``passages`` come best first. On the sample questions (``configs/knowledge_questions.yaml``)
     five of six quotes hold the whole answer.
     """
-    asked = frozenset(terms_of(question))
+    asked = _own_words(question)
     best: tuple[float, Quote] | None = None
     for rank, passage in enumerate(passages):
         about = f"{passage.title} {passage.heading}"
@@ -53,6 +55,20 @@ def extract(question: str, passages: Sequence[Passage]) -> Quote | None:
     return None if best is None else best[1]
 
 
+def _own_words(question: str) -> frozenset[str]:
+    """The words that say what a question is about; all of them when all are general."""
+    words = _words(question)
+    return words - _GENERAL or words
+
+
 def _share(asked: frozenset[str], text: str) -> float:
     """How much of a question's words a text has, 0 to 1."""
-    return len(asked & frozenset(terms_of(text))) / len(asked) if asked else 0.0
+    return len(asked & _words(text)) / len(asked) if asked else 0.0
+
+
+def _words(text: str) -> frozenset[str]:
+    """Beginnings of words, so that "install" is found in "installing"."""
+    return frozenset(term[:_BEGINNING] for term in terms_of(text))
+
+
+_GENERAL = frozenset(term[:_BEGINNING] for term in GENERIC_TERMS)

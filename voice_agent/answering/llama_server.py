@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 _GGUF_MAGIC = b"GGUF"
-_NICENESS = 5  # hearing and speaking go first: a late word can be replaced, a late sound not
+_NICENESS = 10  # hearing and speaking go first: a late word can be replaced, a late sound not
 _BATCH_TOKENS = 128  # a cancelled request is noticed between batches: 2,048 held the server 8 s
 _PROMPT_CACHE_MIB = 256  # prefixes of finished calls; the library's own default is 8 GiB
 _SLOT_SIMILARITY = 0.3  # a request goes to the slot that already holds so much of its prompt

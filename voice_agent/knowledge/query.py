@@ -10,7 +10,7 @@ from voice_agent.knowledge.terms import terms_of
 MAX_CHARACTERS = 600  # the embedder sees 256 tokens; more would only cost time
 _LOOK_BACK_TURNS = 3
 _SUBJECT_TERMS = 2  # fewer words with a meaning of their own seldom name a subject
-_GENERIC_TERMS = frozenset(
+GENERIC_TERMS = frozenset(
     terms_of(
         "much many long cost price take need want make give tell know happen say work time "
         "amount question charge anything something about there's really still now today "
@@ -67,4 +67,4 @@ def stands_alone(question: str) -> bool:
         needed += 2
     elif _REFERS_BACK.search(lowered):
         needed += 1
-    return len(set(terms_of(question)) - _GENERIC_TERMS) >= needed
+    return len(set(terms_of(question)) - GENERIC_TERMS) >= needed
