@@ -88,6 +88,13 @@ class ReplyGrounded(ReplyAsked):
 
 
 @dataclass
+class ClauseForeseen(ReplyFrame):
+    """Words that will perhaps begin this reply; for preparing their sound, never for playing."""
+
+    text: str = ""
+
+
+@dataclass
 class ClauseWritten(ReplyFrame):
     """The next clause's words are there."""
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from voice_agent.knowledge.index import Retrieval
+    from voice_agent.knowledge.index import Passage, Retrieval
 
 
 class Road(StrEnum):
@@ -76,6 +76,8 @@ class Reply:
     silence_ms: int = 0
     transcribe_ms: float = 0.0
     retrieval: Retrieval | None = None
+    read: tuple[Passage, ...] = ()
+    """The passages the model is given: those it has read already, when they will do."""
     prepared_passages: bool | None = None
     """Whether the passages prepared while the caller spoke were the ones used."""
     clauses: list[Clause] = field(default_factory=list)

@@ -23,7 +23,13 @@ from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.prompt import DECLINE_WORDS, AnswerPrompt
 from voice_agent.answering.sources import sources_of
 from voice_agent.config import AnsweringSettings
-from voice_agent.frames import ClauseWritten, PassagesForeseen, ReplyGrounded, ReplyWritten
+from voice_agent.frames import (
+    ClauseForeseen,
+    ClauseWritten,
+    PassagesForeseen,
+    ReplyGrounded,
+    ReplyWritten,
+)
 from voice_agent.knowledge.index import Passage
 from voice_agent.records import metrics
 from voice_agent.reply import Clause, Reply, Road
@@ -141,10 +147,11 @@ class Answerer(ReplyStage):
             return
         quote = extract(reply.question, passages)
         begun = asyncio.Event()
-        writing = asyncio.create_task(self._generate(reply, passages, history, begun))
+        writing = asyncio.create_task(self._generate(reply, history, begun))
         beginning = asyncio.create_task(begun.wait())
         try:
             if quote is not None:
+                await self.push_frame(ClauseForeseen(reply, clauses_of(quote.text)[0]))
                 certain = quote.coverage >= CERTAIN_COVERAGE
                 await asyncio.wait(
                     {writing, beginning},
@@ -179,15 +186,14 @@ class Answerer(ReplyStage):
     async def _generate(
         self,
         reply: Reply,
-        passages: Sequence[Passage],
         history: tuple[tuple[str, str], ...],
         begun: asyncio.Event,
     ) -> None:
-        """Let the model write; ``begun`` is set with the first clause that may be spoken."""
-        await self._wait_for_warming(passages)
+        """Let the model write; ``begun`` is set with its first clause."""
+        await self._wait_for_warming(reply.read)
         reply.model, reply.prompt_id = self._model_name, self._prompt.prompt_id
         splitter = ClauseSplitter()
-        messages = self._messages(reply.question, passages, history)
+        messages = self._messages(reply.question, reply.read, history)
         async with aclosing(self._model.stream(messages)) as items:
             async for item in items:
                 if reply.failure:
@@ -196,30 +202,30 @@ class Answerer(ReplyStage):
                     case Token(text=text):
                         reply.mark("first_token")
                         for clause in splitter.feed(text):
-                            if not await self._write(reply, clause, passages, begun):
+                            if not await self._write(reply, clause, begun):
                                 return
                     case Finished():
                         _note_cost(reply, item)
                     case _:
                         log.warning("tool_call_ignored", turn_id=reply.turn_id)
         for clause in splitter.finish():
-            if not await self._write(reply, clause, passages, begun):
+            if not await self._write(reply, clause, begun):
                 return
         if not reply.clauses:
             raise EmptyAnswer("the model wrote nothing")
         await self._finish(reply)
 
-    async def _write(
-        self, reply: Reply, text: str, passages: Sequence[Passage], begun: asyncio.Event
-    ) -> bool:
+    async def _write(self, reply: Reply, text: str, begun: asyncio.Event) -> bool:
         """Send one clause on; false when the answer ends here, with or without it."""
         begun.set()
+        found = reply.retrieval.passages if reply.retrieval else ()
+        passages = (*reply.read, *found)
         first = not reply.clauses
         declines = DECLINE_WORDS.lower() in text.lower().replace("’", "'")
         verdict = judge_clause(text, passages, reply.question, first=first)
         if declines or verdict is Verdict.REPAIR:
             metrics.repairs.labels(reason="declined" if declines else "unsupported").inc()
-            quote = extract(reply.question, passages)
+            quote = extract(reply.question, found)
             if not first:
                 await self._finish(reply)
             elif quote is None or (declines and quote.coverage < CERTAIN_COVERAGE):
@@ -237,8 +243,7 @@ class Answerer(ReplyStage):
         """Answer with a passage's own words instead of the model's."""
         reply.road, reply.model = Road.QUOTE, ""
         reply.mark("first_token")
-        splitter = ClauseSplitter()
-        for text in [*splitter.feed(quote.text), *splitter.finish()]:
+        for text in clauses_of(quote.text):
             clause = Clause(text, (quote.passage.passage_id,))
             reply.clauses.append(clause)
             reply.mark("first_clause")
@@ -257,6 +262,12 @@ class Answerer(ReplyStage):
     async def _finish(self, reply: Reply) -> None:
         reply.written = True
         await self.push_frame(ReplyWritten(reply))
+
+
+def clauses_of(text: str) -> list[str]:
+    """A finished text in the pieces it is spoken in."""
+    splitter = ClauseSplitter()
+    return [*splitter.feed(text), *splitter.finish()]
 
 
 def _note_cost(reply: Reply, finished: Finished) -> None:

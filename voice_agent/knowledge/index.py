@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -54,10 +54,6 @@ class Retrieval:
     took_ms: float
     version: str
     late: bool = False
-
-    def with_passages(self, passages: tuple[Passage, ...]) -> Retrieval:
-        """The same search with other passages in their place."""
-        return replace(self, passages=passages)
 
 
 @dataclass(frozen=True, slots=True)

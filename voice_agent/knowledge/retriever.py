@@ -77,12 +77,12 @@ class Retriever(ReplyStage):
 
     async def _ground(self, reply: Reply, history: tuple[tuple[str, str], ...]) -> None:
         found = await self._library.search(make_query(history, reply.question))
+        reply.retrieval, reply.read = found, found.passages
         if self._foreseen:
             reply.prepared_passages = _covered(found.passages, self._foreseen)
             if reply.prepared_passages:
-                found = found.with_passages(self._foreseen)
+                reply.read = self._foreseen
             self._foreseen = ()
-        reply.retrieval = found
         reply.mark("retrieved")
         await self.push_frame(ReplyGrounded(reply, history))
 

@@ -9,6 +9,7 @@ from opentelemetry.trace import Span
 
 from telephony.media_stream import Start
 from voice_agent.config import Settings
+from voice_agent.knowledge.index import Passage
 from voice_agent.records import tracing
 from voice_agent.records.store import CallRecord, TurnRecord
 from voice_agent.reply import Reply
@@ -69,7 +70,7 @@ def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
                 "score": round(float(passage.score), 4),
                 "source": passage.source,
             }
-            for passage in (retrieval.passages if retrieval else ())
+            for passage in _passages(reply)
         ),
         sources=_sources(reply),
         knowledge_version=retrieval.version if retrieval else "",
@@ -87,11 +88,18 @@ def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
     )
 
 
+def _passages(reply: Reply) -> tuple[Passage, ...]:
+    """What was found and what the model was given, each once."""
+    found = reply.retrieval.passages if reply.retrieval else ()
+    given = {passage.passage_id: passage for passage in (*found, *reply.read)}
+    return tuple(given.values())
+
+
 def _sources(reply: Reply) -> tuple[str, ...]:
     """The documents that stand behind the reply's clauses, in the order of their first use."""
     documents = {
         passage.passage_id: passage.document_id
-        for passage in (reply.retrieval.passages if reply.retrieval else ())
+        for passage in _passages(reply)
     }
     used = (documents.get(passage) for clause in reply.clauses for passage in clause.passage_ids)
     return tuple(dict.fromkeys(document for document in used if document))
