@@ -86,7 +86,7 @@ class TurnSettings(Section):
 
     voice_threshold: float = Field(0.5, gt=0, lt=1, description="Silero probability that is voice")
     onset_ms: int = Field(60, ge=20, description="Voice this long begins an utterance")
-    interrupt_ms: int = Field(160, ge=40, description="Voice this long interrupts the agent")
+    interrupt_ms: int = Field(100, ge=40, description="Voice this long interrupts the agent")
     speculate_ms: int = Field(100, ge=40, description="Silence after which the answer is prepared")
     end_silence_ms: int = Field(320, ge=100, description="Silence that ends a complete sentence")
     max_silence_ms: int = Field(1400, ge=300, description="Silence that ends any utterance")
@@ -140,7 +140,7 @@ class AnsweringSettings(Section):
     prompt: Path = Field(Path("configs/prompts/answer.txt"), description="System prompt")
     model: LanguageModelSettings = LanguageModelSettings()
     quote_after_ms: int = Field(
-        300, ge=0, description="Quote a fitting passage when the model's first words are later"
+        250, ge=0, description="Quote a fitting passage when the model's first words are later"
     )
     history_turns: int = Field(6, ge=1, description="Turns kept word for word; older: summarised")
 

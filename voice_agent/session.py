@@ -88,6 +88,7 @@ class CallSession:
                 await self._started.wait()
             await self._receive()
         finally:
+            self._record_unfinished()
             await runner.cancel()
             await asyncio.wait({running}, timeout=10)
             for task in self._tasks:
@@ -226,6 +227,13 @@ class CallSession:
             return
         if words.strip():
             self._conversation.summarise(old, " ".join(words.split()))
+
+    def _record_unfinished(self) -> None:
+        """The caller left in the middle of a reply: that turn is evidence too."""
+        reply = self._call.turn_taker.unfinished
+        if reply is not None and not reply.end_reason:
+            reply.end_reason = "transferred" if self._end_reason == "transferred" else "hung_up"
+            self._record_turn(reply)
 
     def _record_turn(self, reply: Reply) -> None:
         if not reply.committed:

@@ -63,7 +63,7 @@ class FakeGateway:
     played_ms: int = 0
     received: list[Message] = field(default_factory=list)
     heard_ms: int = 0
-    closed: bool = False
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def listen(self) -> None:
         async for message in self.socket:
@@ -77,7 +77,7 @@ class FakeGateway:
                 dropped_ms = len(self.buffered) // MS
                 self.buffered.clear()
                 await self.tell(Cleared(self.played_ms, dropped_ms, self.frames * 20))
-        self.closed = True
+        self.closed.set()
 
     async def tell(self, message: Message) -> None:
         await self.socket.send_str(encode(message))
@@ -107,6 +107,11 @@ class FakeGateway:
                 return
             await self.step()
         raise AssertionError(f"did not happen in {limit_ms} ms; received {self.received[-5:]}")
+
+    async def until_closed(self) -> None:
+        """Wait for the agent to close the stream."""
+        async with asyncio.timeout(10):
+            await self.closed.wait()
 
     async def until_said(self, text: str) -> None:
         """Silence until the agent has said a sentence to its end."""
@@ -439,8 +444,20 @@ async def test_a_caller_who_hangs_up_at_any_stage_leaves_nothing_behind(stage_ms
             await gateway.step(sound[begin : begin + FRAME])
         await gateway.tell(Stop("caller_hung_up"))
         await listening
-        assert gateway.closed
+        assert gateway.closed.is_set()
         assert [record.ended_at is None for record in bench.records.calls] == [True, False]
+
+
+async def test_a_turn_that_the_caller_cuts_short_by_hanging_up_is_recorded() -> None:
+    bench = Bench(ears=FakeEars("How much is delivery?"))
+    async with bench.greeted() as gateway:
+        await gateway.speak()
+        await gateway.until(lambda: gateway.played_ms > 3000 and bool(gateway.buffered))
+        await gateway.tell(Stop("caller_hung_up"))
+        await gateway.until_closed()
+    turn = bench.records.turns[-1]
+    assert turn.end_reason == "hung_up"
+    assert turn.heard == "How much is delivery?"
 
 
 async def test_a_stream_that_does_not_begin_with_start_is_closed() -> None:
@@ -457,7 +474,7 @@ async def test_a_stream_that_keeps_breaking_the_contract_is_closed() -> None:
         for _ in range(3):
             await gateway.socket.send_str("this is where audio belongs")
             await gateway.socket.send_bytes(b"\0" * 641)
-        await gateway.until(lambda: gateway.closed)
+        await gateway.until(gateway.closed.is_set)
         assert gateway.socket.close_code == 1002
 
 

@@ -41,8 +41,8 @@ log = structlog.get_logger(__name__)
 
 CERTAIN_COVERAGE = 0.6
 """A passage with so much of a question's words is quoted when the model is late or declines."""
-DOUBT_FACTOR = 3
-"""A passage with fewer of them waits so many times longer for the model."""
+DOUBT_FACTOR, NOTHING_FACTOR = 2, 5
+"""With a passage that has fewer of them, or none to quote, the model has so much more time."""
 WAIT_FOR_WARMING_S = 1.5
 """A prompt that is being read is waited for: a second request would read it all again."""
 
@@ -152,24 +152,29 @@ class Answerer(ReplyStage):
         try:
             if quote is not None:
                 await self.push_frame(ClauseForeseen(reply, clauses_of(quote.text)[0]))
-                certain = quote.coverage >= CERTAIN_COVERAGE
-                await asyncio.wait(
-                    {writing, beginning},
-                    timeout=self._quote_after_s * (1 if certain else DOUBT_FACTOR),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                if not writing.done() and not begun.is_set():
-                    # The model is late, and the company's own words are as good an answer.
-                    writing.cancel()
-                    await asyncio.wait({writing})
-                    metrics.repairs.labels(reason="late").inc()
-                    await self._quote(reply, quote)
-                    return
+            await asyncio.wait(
+                {writing, beginning},
+                timeout=self._patience_s(quote),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not writing.done() and not begun.is_set():
+                writing.cancel()
+                await asyncio.wait({writing})
+                metrics.repairs.labels(reason="late").inc()
+                await self._do_without_model(reply, quote)
+                return
             await self._keep_what_was_written(reply, quote, writing)
         finally:
             writing.cancel()
             beginning.cancel()
         self._warm("", (), (*history, (reply.question, reply.text)))
+
+    def _patience_s(self, quote: Quote | None) -> float:
+        """How long the model may take over its first clause when there is this to say instead."""
+        if quote is None:
+            return self._quote_after_s * NOTHING_FACTOR
+        certain = quote.coverage >= CERTAIN_COVERAGE
+        return self._quote_after_s * (1 if certain else DOUBT_FACTOR)
 
     async def _keep_what_was_written(
         self, reply: Reply, quote: Quote | None, writing: asyncio.Task[None]
@@ -177,10 +182,17 @@ class Answerer(ReplyStage):
         try:
             await writing
         except (LanguageModelError, EmptyAnswer) as error:
-            if reply.clauses or quote is None:
+            if reply.clauses:
                 raise
-            log.warning("passage_quoted", code=error.code, turn_id=reply.turn_id)
+            log.warning("model_done_without", code=error.code, turn_id=reply.turn_id)
             metrics.errors.labels(code=error.code).inc()
+            await self._do_without_model(reply, quote)
+
+    async def _do_without_model(self, reply: Reply, quote: Quote | None) -> None:
+        """The company's own words are as good an answer; none of them fit: say so."""
+        if quote is None:
+            await self._decline(reply)
+        else:
             await self._quote(reply, quote)
 
     async def _generate(

@@ -97,10 +97,7 @@ def _passages(reply: Reply) -> tuple[Passage, ...]:
 
 def _sources(reply: Reply) -> tuple[str, ...]:
     """The documents that stand behind the reply's clauses, in the order of their first use."""
-    documents = {
-        passage.passage_id: passage.document_id
-        for passage in _passages(reply)
-    }
+    documents = {passage.passage_id: passage.document_id for passage in _passages(reply)}
     used = (documents.get(passage) for clause in reply.clauses for passage in clause.passage_ids)
     return tuple(dict.fromkeys(document for document in used if document))
 

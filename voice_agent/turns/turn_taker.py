@@ -131,6 +131,11 @@ class TurnTaker(FrameProcessor):
         reply = Reply(self._engine.new_reply(), _turn_id(), "", road=road, after=after)
         await self._say(reply, text)
 
+    @property
+    def unfinished(self) -> Reply | None:
+        """The reply being spoken now, if any."""
+        return self._spoken
+
     async def wait_for_person(self) -> None:
         """A person is being rung: the caller need not speak."""
         await self._react(events.PersonRung(True))
