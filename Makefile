@@ -47,6 +47,7 @@ setup: models ## Install, fetch models, build the sample knowledge
 	@$(BIN)/voice-agent knowledge build
 
 setup-dev: setup $(VENV)/.installed-dev
+	@$(BIN)/voice-agent models pull whisper-tiny.en
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \

@@ -20,6 +20,7 @@ from typing import Any
 
 import soundfile as sf
 import soxr
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -227,10 +228,13 @@ def _at_8_khz(path: Path) -> Any:
 
 
 def _show(report: dict[str, Any], console: Console) -> None:
-    table = Table(title="Times in ms; voice to voice is measured at the caller's end of the wire")
-    table.add_column("caller said", no_wrap=True, max_width=24)
+    title = "Times in ms; voice to voice is measured at the caller's end of the wire"
+    table = Table(title=title, box=box.SIMPLE, padding=(0, 0, 0, 1), pad_edge=False)
+    table.add_column("caller said", no_wrap=True, max_width=22)
     for column in ("voice to voice", "stopped after", *STAGES):
-        table.add_column(column.replace("_", " ").replace(" ", "\n", 1), justify="right")
+        table.add_column(
+            column.replace("_", " ").replace(" ", "\n", 1), justify="right", min_width=5
+        )
     cell: Callable[[Any], str] = lambda value: "" if value is None else f"{value:.0f}"  # noqa: E731
     for turn in report["turns"]:
         stages = turn["stages_ms"] or {}

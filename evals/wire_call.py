@@ -151,11 +151,6 @@ class WireCall:
 
     # --- what was ------------------------------------------------------------------------------
 
-    @property
-    def loudness_rms(self) -> float:
-        """How loud the last 20 ms received were."""
-        return _rms(self._received[-1].samples) if self._received else 0.0
-
     def axis(self) -> tuple[Samples, Samples, list[Span]]:
         """Sent and received on one axis (equally long), and where each sent chunk lies."""
         sent = placed(self._sent, ends_when_seen=True)

@@ -108,7 +108,10 @@ def check_exposure(settings: MediaSettings) -> None:
     Raises:
         ConfigError: with what to set.
     """
-    loopback = settings.host == "localhost" or ipaddress.ip_address(settings.host).is_loopback
+    try:
+        loopback = settings.host == "localhost" or ipaddress.ip_address(settings.host).is_loopback
+    except ValueError as error:
+        raise ConfigError(f"media.host: {settings.host!r} is not an address") from error
     if not loopback and not secret(settings.token_env):
         raise ConfigError(
             f"media.host: {settings.host} is not loopback: set {settings.token_env} "

@@ -118,14 +118,12 @@ class LanguageModelSettings(Section):
     serve: bool = Field(True, description="`serve` starts llama.cpp itself; false: it runs already")
     model_file: str = Field("qwen2.5-0.5b", description="Manifest name or GGUF file to serve")
     slots: int = Field(2, ge=1, description="Answers written at the same time (llama.cpp)")
-    context_tokens: int = Field(4096, ge=512, description="Context of one answer in tokens")
+    context_tokens: int = Field(4096, ge=512, description="Context of one answer (llama.cpp)")
     threads: int = Field(1, ge=1, description="Threads that write tokens (llama.cpp)")
     batch_threads: int = Field(2, ge=1, description="Threads that read the prompt (llama.cpp)")
     max_tokens: int = Field(120, ge=16, description="Longest answer in tokens")
     temperature: float = Field(0.0, ge=0, le=2, description="0 gives the same answer every time")
-    first_token_timeout_s: float = Field(
-        2.5, gt=0, description="Patience until the first token; then a passage is quoted"
-    )
+    first_token_timeout_s: float = Field(2.5, gt=0, description="Patience until the first token")
     token_timeout_s: float = Field(3.0, gt=0, description="Patience between tokens")
 
 
@@ -140,7 +138,9 @@ class AnsweringSettings(Section):
     prompt: Path = Field(Path("configs/prompts/answer.txt"), description="System prompt")
     model: LanguageModelSettings = LanguageModelSettings()
     quote_after_ms: int = Field(
-        250, ge=0, description="Quote a fitting passage when the model's first words are later"
+        250,
+        ge=0,
+        description="Quote a fitting passage when the first clause is later; twice that in doubt",
     )
     history_turns: int = Field(6, ge=1, description="Turns kept word for word; older: summarised")
 

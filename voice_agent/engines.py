@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from voice_agent.answering.language_model import LanguageModel
+from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.phrases import prepared_phrases
 from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.config import ConfigError, Settings
@@ -61,9 +62,12 @@ class Engines:
         """Wait for the other processes, keep the usual phrases as sound, read the system prompt."""
         await _until(self.synthesiser.ready)
         phrases = [as_spoken(phrase) for phrase in prepared_phrases(settings.answering)]
-        await self.synthesiser.remember(phrases)
+        await self.synthesiser.remember(phrases, for_good=True)
         await _until(self.model.ready)
-        await self.model.warm(self.prompt.messages(""))
+        try:
+            await self.model.warm(self.prompt.messages(""))
+        except LanguageModelError as error:  # calls are answered from the passages meanwhile
+            log.error("language_model_not_warmed", code=error.code, reason=str(error))
         self.warm = True
         log.info("engines_warmed", phrases=len(phrases))
 

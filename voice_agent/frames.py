@@ -145,6 +145,7 @@ class ReplyOver(ReplyFrame):
 
 @dataclass
 class AgentHeard(SystemFrame):
-    """Upstream: whether the caller hears the agent now."""
+    """Upstream: whether the caller hears the agent now, and whether it is asking something."""
 
     audible: bool = False
+    asking: bool = False

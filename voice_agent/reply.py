@@ -43,6 +43,8 @@ class Clause:
     text: str
     passage_ids: tuple[str, ...] = ()
     audio: bytes = b""
+    fixed: bool = False
+    """A known sentence, kept as sound: it can be said when nothing else can."""
     complete: bool = False
     """All of its audio is there."""
 

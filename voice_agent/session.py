@@ -31,7 +31,6 @@ from voice_agent.records import metrics, tracing
 from voice_agent.records.turns import call_record, trace_turn, turn_record
 from voice_agent.reply import AfterReply, Reply, Road
 from voice_agent.speech.spoken_text import as_spoken
-from voice_agent.speech.synthesiser import SynthesiserError
 
 log = structlog.get_logger(__name__)
 
@@ -56,10 +55,11 @@ class CallSession:
         self._started = asyncio.Event()
         self._turns = 0
         self._began_at = time.time()
-        self._transfer_reason = "asked"
         self._transferring = False
         self._end_reason = "hung_up"
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._summary: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._summary.set_result(None)
 
     async def run(self) -> None:
         """Serve the call; returns when it is over. Raises nothing but cancellation."""
@@ -86,7 +86,14 @@ class CallSession:
             # A runner that is cancelled before it runs forgets about it.
             async with asyncio.timeout(PIPELINE_TIMEOUT_S):
                 await self._started.wait()
-            await self._receive()
+            receiving = self._start_task(self._receive())
+            await asyncio.wait({receiving, running}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                log.error("pipeline_ended", exc_info=running.exception())
+                self._end_reason = "pipeline_ended"
+        except TimeoutError:
+            log.error("pipeline_not_started")
+            self._end_reason = "pipeline_not_started"
         finally:
             self._record_unfinished()
             await runner.cancel()
@@ -162,6 +169,7 @@ class CallSession:
                 await self._note_transfer(state, reason)
             case media_stream.Resume():
                 self._transferring = False
+                self._end_reason = "hung_up"
                 await self._call.turn_taker.change_line(True)
                 await self._call.turn_taker.say(phrases.TRANSFER_OVER)
             case _:
@@ -190,8 +198,8 @@ class CallSession:
         elif finished and reply.after is AfterReply.HANG_UP:
             self._end_reason = "agent_hung_up"
             await self._send_message(media_stream.Stop(reply.road.value))
-        elif old := self._conversation.overdue():
-            self._start_task(self._summarise(old))
+        elif (old := self._conversation.overdue()) and self._summary.done():
+            self._summary = self._start_task(self._summarise(old))
 
     async def _transfer(self, reply: Reply) -> None:
         reason = "failed" if reply.road is Road.FAILED else "asked"
@@ -202,8 +210,8 @@ class CallSession:
             async with aclosing(self._engines.synthesiser.speak(as_spoken(words))) as pieces:
                 async for piece in pieces:
                     announcement += piece
-        except SynthesiserError as error:  # better a person without a brief than no person
-            log.warning("brief_not_spoken", code=error.code)
+        except Exception as error:  # better a person without a brief than no person
+            log.warning("brief_not_spoken", code=getattr(error, "code", type(error).__name__))
         await self._send_message(
             media_stream.Transfer(
                 target=self._settings.handoff.target,
@@ -258,10 +266,16 @@ class CallSession:
             record = replace(record, ended_at=None, end_reason="", outcome="")
         self._engines.records.record_call(record)
 
-    def _start_task(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._note_done)
+        return task
+
+    def _note_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("task_failed", exc_info=error)
 
     async def _send_audio(self, audio: bytes) -> None:
         await self._send(self._socket.send_bytes(audio))

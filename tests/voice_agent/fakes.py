@@ -11,6 +11,8 @@ import numpy as np
 from tests.voice_agent.passages import passage
 from voice_agent.answering.chat_protocol import Finished, Item, Message, Token
 from voice_agent.knowledge.index import Passage, Retrieval
+from voice_agent.speech.spoken_text import as_spoken
+from voice_agent.speech.synthesiser import SynthesiserUnreachable
 from voice_agent.speech.transcriber import Transcript
 
 FRAME = 640
@@ -148,12 +150,17 @@ class FakeMouth:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
+        self.fails_except: tuple[str, ...] | None = None
         self.spoken: list[str] = []
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         self.spoken.append(text)
         if self.error:
             raise self.error
+        if self.fails_except is not None and as_spoken(text) not in map(
+            as_spoken, self.fails_except
+        ):
+            raise SynthesiserUnreachable("gone")
         for _ in range(0, len(text), 10):
             await asyncio.sleep(0)
             yield voice(400)

@@ -359,6 +359,23 @@ async def test_a_mute_synthesiser_hands_the_caller_to_a_person() -> None:
         await gateway.until(lambda: bool(gateway.got(Transfer)))
 
 
+async def test_a_synthesiser_lost_in_mid_answer_is_excused_with_what_is_kept() -> None:
+    bench = Bench(ears=FakeEars("How much is delivery?"))
+    async with bench.greeted() as gateway:
+        bench.mouth.fails_except = (phrases.TROUBLE,)
+        await gateway.speak()
+        await gateway.until_said(phrases.TROUBLE)
+
+
+async def test_zero_is_no_way_to_a_person_where_there_is_none() -> None:
+    settings = Settings.model_validate({"handoff": {"enabled": False}})
+    bench = Bench(settings=settings)
+    async with bench.greeted() as gateway:
+        await gateway.tell(Dtmf("0"))
+        await gateway.until_said(phrases.TRANSFER_FAILED)
+        assert gateway.got(Transfer) == []
+
+
 async def test_a_deaf_transcriber_is_excused() -> None:
     bench = Bench(ears=FakeEars(TranscriberError("broken")))
     async with bench.greeted() as gateway:

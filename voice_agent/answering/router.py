@@ -8,7 +8,7 @@ from voice_agent.answering import phrases
 from voice_agent.answering.conversation import Conversation
 from voice_agent.answering.roads import choose_road
 from voice_agent.config import Settings
-from voice_agent.frames import ClauseWritten, ReplyAsked, ReplyFailed, ReplyWritten
+from voice_agent.frames import ClauseWritten, ReplyAsked, ReplyFailed, ReplyOver, ReplyWritten
 from voice_agent.records import metrics
 from voice_agent.reply import AfterReply, Clause, Reply, Road
 from voice_agent.reply_stage import ReplyStage
@@ -30,7 +30,10 @@ class Router(ReplyStage):
         """Take questions that need no passages."""
         match frame:
             case ReplyAsked(reply=reply) if reply.fixed_text:
-                await self._say(reply, reply.fixed_text)
+                if reply.after is AfterReply.TRANSFER:
+                    await self._hand_over(reply, reply.fixed_text)
+                else:
+                    await self._say(reply, reply.fixed_text)
                 return True
             case ReplyAsked(reply=reply):
                 return await self._choose(reply)
@@ -38,11 +41,13 @@ class Router(ReplyStage):
                 return False
 
     async def handle_upstream(self, frame: Frame) -> bool:
-        """Take failures of the stages below."""
-        if not isinstance(frame, ReplyFailed):
-            return False
-        await self._excuse(frame.reply)
-        return True
+        """Take failures of the stages below; a reply that went well makes up for earlier ones."""
+        if isinstance(frame, ReplyFailed):
+            await self._excuse(frame.reply)
+            return True
+        if isinstance(frame, ReplyOver) and frame.reply.question and not frame.reply.failure:
+            self._failures = 0
+        return False
 
     async def _choose(self, reply: Reply) -> bool:
         if reply.language != self._language:
@@ -71,6 +76,7 @@ class Router(ReplyStage):
 
     async def _hand_over(self, reply: Reply, words: str) -> None:
         if not self._person_available:
+            reply.after = AfterReply.LISTEN
             await self._say(reply, phrases.TRANSFER_FAILED)
             return
         reply.after = AfterReply.TRANSFER
@@ -79,7 +85,7 @@ class Router(ReplyStage):
     async def _excuse(self, reply: Reply) -> None:
         """Say that something went wrong, whatever of the reply has been said already."""
         metrics.errors.labels(code=reply.failure).inc()
-        if reply.written or reply.road is Road.FAILED:
+        if reply.road is Road.FAILED:
             # Even the excuse cannot be spoken: let the person, or the gateway's own voice, do it.
             reply.after = AfterReply.TRANSFER if self._person_available else AfterReply.HANG_UP
             reply.written = True
@@ -96,7 +102,7 @@ class Router(ReplyStage):
             await self._say(reply, phrases.TROUBLE_GOODBYE)
 
     async def _say(self, reply: Reply, text: str) -> None:
-        clause = Clause(text)
+        clause = Clause(text, fixed=True)
         reply.clauses.append(clause)
         reply.mark("retrieved")
         reply.mark("first_token")

@@ -16,8 +16,6 @@ def brief(history: Sequence[tuple[str, str]], request: str, reason: str) -> str:
     why = {
         "asked": "asked for a person",
         "failed": "could not be helped because of a technical problem",
-        "declined": "had a question the assistant could not answer",
-        "language": "may not speak English",
     }.get(reason, "needs a person")
     if asked:
         return f"Hello, a caller for you. They {why}. Before that they said: {_quote(asked[-1])}"

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pipecat.frames.frames import Frame
 
-from voice_agent.frames import ClauseForeseen, ClauseVoiced, ClauseWritten
+from voice_agent.frames import ClauseForeseen, ClauseVoiced, ClauseWritten, ReplyDropped
 from voice_agent.reply import Clause, Reply
 from voice_agent.reply_stage import ReplyStage
 from voice_agent.speech.spoken_text import as_spoken
@@ -36,6 +36,9 @@ class Speaker(ReplyStage):
 
     async def handle(self, frame: Frame) -> bool:
         """Take written clauses."""
+        if isinstance(frame, ReplyDropped):
+            self._stop_foreseeing()
+            return False
         if isinstance(frame, ClauseForeseen):
             self._foresee(frame)
             return True
@@ -49,17 +52,25 @@ class Speaker(ReplyStage):
         return True
 
     def _foresee(self, frame: ClauseForeseen) -> None:
+        self._stop_foreseeing()
         text = as_spoken(frame.text)
         self._foreseen = (text, asyncio.create_task(self._mouth.remember([text])))
 
     async def cleanup(self) -> None:
         """Stop speaking; the call is over."""
+        self._stop_foreseeing()
+        await super().cleanup()
+
+    def _stop_foreseeing(self) -> None:
         if self._foreseen is not None:
             self._foreseen[1].cancel()
-        await super().cleanup()
+            self._foreseen = None
 
     async def _voice(self, reply: Reply, clause: Clause, turn: asyncio.Lock) -> None:
         async with turn:
+            if reply.failure and not clause.fixed:
+                clause.complete = True
+                return
             try:
                 text = as_spoken(clause.text)
                 if self._foreseen is not None and self._foreseen[0] == text:
@@ -70,6 +81,10 @@ class Speaker(ReplyStage):
                         clause.audio += piece
                         reply.mark("first_audio")
                         await self.push_frame(ClauseVoiced(reply, clause))
-            finally:
+            except Exception:
+                # Not over yet: something will be said instead of this clause.
+                reply.written = False
                 clause.complete = True
+                raise
+            clause.complete = True
             await self.push_frame(ClauseVoiced(reply, clause))

@@ -11,7 +11,6 @@ import aiohttp
 import structlog
 
 from voice_agent.config import SynthesiserSettings
-from voice_agent.speech.heard import heard_text, word_times
 
 __all__ = [
     "Synthesiser",
@@ -20,8 +19,6 @@ __all__ = [
     "SynthesiserOverloaded",
     "SynthesiserTimedOut",
     "SynthesiserUnreachable",
-    "heard_text",
-    "word_times",
 ]
 
 log = structlog.get_logger(__name__)
@@ -77,8 +74,15 @@ class _PhraseCache:
         self._limit_bytes = limit_bytes
         self._held_bytes = 0
         self._audio: OrderedDict[tuple[str, str, float], bytes] = OrderedDict()
+        self._kept: dict[tuple[str, str, float], bytes] = {}
+
+    def keep(self, key: tuple[str, str, float], audio: bytes) -> None:
+        """Hold for good, outside the bound: what must be sayable when the synthesiser is gone."""
+        self._kept[key] = audio
 
     def get(self, key: tuple[str, str, float]) -> bytes | None:
+        if key in self._kept:
+            return self._kept[key]
         audio = self._audio.get(key)
         if audio is not None:
             self._audio.move_to_end(key)
@@ -133,7 +137,7 @@ class Synthesiser:
         if kept is not None:
             self._phrases.put(key, b"".join(kept))
 
-    async def remember(self, texts: Iterable[str]) -> int:
+    async def remember(self, texts: Iterable[str], *, for_good: bool = False) -> int:
         """Prepare phrases that will be needed at once (greeting, fillers). Returns how many.
 
         A phrase that cannot be prepared is logged and left out; it will be made when needed.
@@ -150,6 +154,8 @@ class Synthesiser:
                     log.warning("phrase_not_remembered", code=error.code)
                     continue
                 self._phrases.put(key, audio)
+                if for_good:
+                    self._phrases.keep(key, audio)
             remembered += 1
         return remembered
 

@@ -53,6 +53,8 @@ from voice_agent.turns.events import (
 
 INTERIM_EVERY_MS = 500
 KEYS_END_MS = 2500
+GIVE_UP_MS = 15_000
+"""A committed reply unheard for so long is lost, and the caller is spoken to again."""
 HYSTERESIS = 0.15
 """Voice goes on at a probability this much below the one that begins it."""
 
@@ -86,19 +88,16 @@ class TurnEngine:
         self._committed: tuple[int, str] | None = None
         self._carried = ""
         self._agent_audible = False
+        self._agent_asking = False
         self._agent_was_heard = False
         self._stopped = False
         self._ours = True
         self._person_rung = False
         self._quiet_since_ms = 0
+        self._unheard_ms = 0
         self._asked = 0
         self._keys = ""
         self._last_key_ms = 0
-
-    @property
-    def caller(self) -> Caller:
-        """What the caller is doing."""
-        return self._caller
 
     def new_reply(self) -> int:
         """A number for a reply that answers no question, such as the greeting; committed."""
@@ -120,8 +119,9 @@ class TurnEngine:
                 if pause == self._pause:
                     self._completeness = probability
                 return []
-            case AgentHeard(audible):
+            case AgentHeard(audible, asking):
                 self._agent_audible = audible
+                self._agent_asking = asking
                 self._agent_was_heard |= audible
                 self._quiet_since_ms = self._now_ms
                 return []
@@ -160,7 +160,7 @@ class TurnEngine:
                 decisions = self._follow_voice(voiced, step_ms)
             case Caller.PAUSING:
                 decisions = self._follow_pause()
-        return decisions + self._watch_keys() + self._watch_silence()
+        return decisions + self._watch_keys() + self._watch_silence(step_ms)
 
     def _watch_for_voice(self) -> list[Decision]:
         if self._voice_run_ms < self._settings.onset_ms:
@@ -221,7 +221,10 @@ class TurnEngine:
     def _end_turn(self, silence_ms: int) -> list[Decision]:
         decisions: list[Decision] = []
         text, voiced_ms = self._text or "", self._voiced_ms
-        nothing_said = not text or (self._agent_talking() and is_backchannel(text))
+        only_listening = self._committed is not None and not self._agent_asking
+        nothing_said = not text or (
+            only_listening and self._agent_talking() and is_backchannel(text)
+        )
         if nothing_said:
             decisions += self._drop_speculation()
             if self._stopped:
@@ -294,7 +297,14 @@ class TurnEngine:
         keys, self._keys = self._keys, ""
         return [TakeKeys(keys)]
 
-    def _watch_silence(self) -> list[Decision]:
+    def _watch_silence(self, step_ms: int) -> list[Decision]:
+        waiting = self._committed is not None
+        if waiting and not self._agent_audible:
+            self._unheard_ms += step_ms
+        else:
+            self._unheard_ms = 0
+        if self._unheard_ms > GIVE_UP_MS:
+            self._committed = None  # whatever it was, the caller waits no longer for it
         busy = self._agent_audible or self._committed or self._caller is not Caller.QUIET
         if busy or self._keys or self._person_rung:
             self._quiet_since_ms = self._now_ms

@@ -41,9 +41,10 @@ class CompletenessJudged:
 
 @dataclass(frozen=True, slots=True)
 class AgentHeard:
-    """Whether the caller hears the agent now, as the gateway reports it."""
+    """Whether the caller hears the agent now; ``asking``: it is a question, so "yes" answers it."""
 
     audible: bool
+    asking: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class SpeechGate(FrameProcessor):
         self._clearing = False
         self._stopped = False
         self._ending: EndReason = ""
-        self._audible = False
+        self._audible = self._asking = False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Replies end here; reports about playing are noted and passed on."""
@@ -113,7 +113,7 @@ class SpeechGate(FrameProcessor):
         while audio := playback.next_audio():
             playback.reply.mark("sent")
             await self.push_frame(AgentAudio(audio))
-            await self._set_audible(True)
+            await self._set_audible(True, asking=playback.asking)
             await self._caption(playback)
         self._line_ms = playback.line_ms
         if playback.all_sent and self._played_ms >= playback.line_ms:
@@ -156,10 +156,10 @@ class SpeechGate(FrameProcessor):
         reply.end_reason = reason
         await self.push_frame(ReplyOver(reply), FrameDirection.UPSTREAM)
 
-    async def _set_audible(self, audible: bool) -> None:
-        if audible != self._audible:
-            self._audible = audible
-            await self.push_frame(AgentHeard(audible), FrameDirection.UPSTREAM)
+    async def _set_audible(self, audible: bool, *, asking: bool = False) -> None:
+        if (audible, asking) != (self._audible, self._asking):
+            self._audible, self._asking = audible, asking
+            await self.push_frame(AgentHeard(audible, asking), FrameDirection.UPSTREAM)
 
     async def _caption(self, playback: Playback) -> None:
         shown = playback.reply.clauses[: playback.clause_index + 1]

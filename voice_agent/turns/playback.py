@@ -57,6 +57,11 @@ class Playback:
         self.line_ms += length_ms
 
     @property
+    def asking(self) -> bool:
+        """Whether the clause sent last ends with a question."""
+        return bool(self.sent) and self.sent[-1].clause.text.rstrip().endswith("?")
+
+    @property
     def all_sent(self) -> bool:
         """Whether nothing is left to send, now or later."""
         done = all(clause.complete for clause in self.reply.clauses)

@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 VOICED_ENOUGH_MS = 600
 """A wordless sound shorter than this is a cough or a click, not words that were missed."""
+TRANSCRIBE_TIMEOUT_S = 15.0
+"""Ears that hang are treated as deaf."""
 LANGUAGE_NEEDS_WORDS = 4
 """With fewer words the recogniser's guess at the language is worth nothing."""
 
@@ -94,6 +96,7 @@ class TurnTaker(FrameProcessor):
         self._failures_to_understand = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._interim: asyncio.Task[None] | None = None
+        self._examining: tuple[asyncio.Task[None], ...] = ()
         self._last_voice_at = 0.0
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -109,8 +112,8 @@ class TurnTaker(FrameProcessor):
                 return
             case LineReported(message=media_stream.Dtmf(digit=digit)):
                 await self._react(events.KeyPressed(self._now_ms, digit))
-            case AgentHeard(audible=audible):
-                await self._react(events.AgentHeard(audible))
+            case AgentHeard(audible=audible, asking=asking):
+                await self._react(events.AgentHeard(audible, asking))
                 return
             case ReplyOver(reply=reply):
                 self._note_over(reply)
@@ -218,11 +221,14 @@ class TurnTaker(FrameProcessor):
             await self._react(events.InterimHeard(transcript.text))
 
     def _examine(self, pause: int, through_ms: int) -> None:
-        if self._interim is not None:
-            self._interim.cancel()
+        for stale in (self._interim, *self._examining):
+            if stale is not None:
+                stale.cancel()
         samples = self._audio.between(self._began_ms, through_ms)
-        self._start(self._judge(pause, samples))
-        self._start(self._hear(pause, samples))
+        self._examining = (
+            self._start(self._judge(pause, samples)),
+            self._start(self._hear(pause, samples)),
+        )
 
     async def _judge(self, pause: int, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
         probability = await self._judgement.judge(samples)
@@ -230,7 +236,8 @@ class TurnTaker(FrameProcessor):
 
     async def _hear(self, pause: int, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
         try:
-            self._transcript = await self._ears.transcribe(samples, final=True)
+            async with asyncio.timeout(TRANSCRIBE_TIMEOUT_S):
+                self._transcript = await self._ears.transcribe(samples, final=True)
         except Exception as error:
             code = getattr(error, "code", "unexpected")
             log.error("transcription_failed", code=code, exc_info=code == "unexpected")

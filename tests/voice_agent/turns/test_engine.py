@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from voice_agent.config import TurnSettings
 from voice_agent.turns import events as e
-from voice_agent.turns.engine import KEYS_END_MS, TurnEngine
+from voice_agent.turns.engine import GIVE_UP_MS, KEYS_END_MS, TurnEngine
 
 SETTINGS = TurnSettings()
 PAUSE_MS = SETTINGS.speculate_ms + 20
@@ -144,6 +144,25 @@ def test_a_backchannel_lets_the_agent_go_on() -> None:
     line.silence(500)
     assert len(line.of(e.ResumeAgent)) == 1
     assert len(line.of(e.CommitReply)) == 1
+
+
+def test_yes_to_a_question_is_an_answer_even_before_its_last_word() -> None:
+    line = Line()
+    ask(line)
+    line.tell(e.AgentHeard(True, asking=True))
+    line.speak(SETTINGS.interrupt_ms + 100)
+    line.silence(PAUSE_MS)
+    line.words("Yes.")
+    line.silence(500)
+    assert line.of(e.ResumeAgent) == []
+    assert len(line.of(e.CommitReply)) == 2
+
+
+def test_a_reply_that_is_never_heard_does_not_silence_the_call() -> None:
+    line = Line()
+    ask(line)
+    line.silence(GIVE_UP_MS + round(SETTINGS.prompt_after_s * 1000) + 200)
+    assert line.of(e.AskIfThere)
 
 
 def test_a_noise_without_words_lets_the_agent_go_on() -> None:
