@@ -35,9 +35,9 @@ class ReplyStage(FrameProcessor):
         super().__init__()
         self._work: dict[int, set[asyncio.Task[None]]] = {}
 
-    async def handle(self, frame: Frame) -> bool:
+    async def handle(self, frame: Frame) -> bool:  # noqa: ARG002 - stages override
         """Act on a frame on its way down; true when it must not be passed on."""
-        raise NotImplementedError
+        return False
 
     async def handle_upstream(self, frame: Frame) -> bool:  # noqa: ARG002 - stages may override
         """Act on a frame on its way up; true when it must not be passed on."""

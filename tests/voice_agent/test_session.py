@@ -212,6 +212,21 @@ async def test_the_second_question_carries_the_first_turn() -> None:
     assert "Hawaii" in bench.library.queries[-1]
 
 
+async def test_a_long_conversation_is_summarised_not_cut() -> None:
+    settings = Settings.model_validate({"answering": {"history_turns": 1}})
+    bench = Bench(ears=FakeEars("How much is standard delivery?"), settings=settings)
+    async with bench.greeted() as gateway:
+        await gateway.speak()
+        await gateway.until(lambda: len(bench.records.turns) == 2)
+        await gateway.until(lambda: len(bench.model.asked) == 2)
+        await gateway.speak()
+        await gateway.until(lambda: len(bench.records.turns) == 3)
+    summary, answer = bench.model.asked[1:3]
+    assert GREETING in summary[-1]["content"]
+    assert "Earlier in this call: Standard delivery costs $4.95." in answer[0]["content"]
+    assert GREETING not in str(answer[1:])
+
+
 async def test_an_interruption_silences_the_agent_and_the_record_holds_what_was_heard() -> None:
     long = "The sofa is delivered within nine days and the crew calls you before it comes to you."
     bench = Bench(ears=FakeEars("When does my sofa come?", "No, the table."))
