@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,13 @@ import soundfile as sf
 import soxr
 import yaml
 
+from evals.wire_line import free_port
 from voice_agent.config import Settings, SynthesiserSettings, load
 from voice_agent.serve import running
 from voice_agent.speech.synthesiser import Synthesiser
 
 RATE_HZ = 16_000
+LOOPBACK = "127.0.0.1"
 CALLER_PITCH, CALLER_RATE = 1.06, 0.87
 """The caller's voice is the synthesiser's, higher and slower, so that it is another voice."""
 
@@ -42,36 +43,21 @@ class Rig:
     human_port: int
 
 
-def free_port() -> int:
-    """A port that is free for UDP and TCP on loopback right now."""
-    for _ in range(50):
-        with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as tcp:
-            tcp.bind(("127.0.0.1", 0))
-            port: int = tcp.getsockname()[1]
-            with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp:
-                try:
-                    udp.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return port
-    raise OSError("no port is free for both UDP and TCP")
-
-
 def derive(settings: Settings, folder: Path, human_port: int) -> dict[str, Any]:
     """The settings tree for a measurement: free ports, recording on, records in ``folder``."""
     tree = settings.model_dump(mode="json")
     gateway, model = tree["gateway"], tree["answering"]["model"]
-    media_port = free_port()
-    gateway["sip"].update(host="127.0.0.1", port=free_port(), trunk=None, tls=None)
-    gateway["web"].update(host="127.0.0.1", port=free_port())
+    media_port = free_port(LOOPBACK)
+    gateway["sip"].update(host=LOOPBACK, port=free_port(LOOPBACK), trunk=None, tls=None)
+    gateway["web"].update(host=LOOPBACK, port=free_port(LOOPBACK))
     gateway["agent"]["url"] = f"ws://127.0.0.1:{media_port}/media"
     gateway["human"]["uri"] = f"sip:human@127.0.0.1:{human_port}"
     gateway["recording"] = {"enabled": True, "folder": str(folder / "recordings")}
-    tree["media"].update(host="127.0.0.1", port=media_port)
-    tree["speech"]["synthesiser"].update(host="127.0.0.1", port=free_port())
+    tree["media"].update(host=LOOPBACK, port=media_port)
+    tree["speech"]["synthesiser"].update(host=LOOPBACK, port=free_port(LOOPBACK))
     tree["records"]["path"] = str(folder / "records.sqlite")
     if model["serve"]:
-        model["url"] = f"http://127.0.0.1:{free_port()}/v1"
+        model["url"] = f"http://127.0.0.1:{free_port(LOOPBACK)}/v1"
     return tree
 
 
@@ -84,7 +70,7 @@ def rig(settings: Settings, folder: Path, report: Callable[[str], None]) -> Iter
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "records.sqlite").unlink(missing_ok=True)
-    human_port = free_port()
+    human_port = free_port(LOOPBACK)
     config = folder / "settings.yaml"
     config.write_text(yaml.safe_dump(derive(settings, folder, human_port)), encoding="utf-8")
     derived = load(config)

@@ -97,7 +97,8 @@ class CallSession:
         finally:
             self._record_unfinished()
             await runner.cancel()
-            await asyncio.wait({running}, timeout=10)
+            await asyncio.wait({running}, timeout=PIPELINE_TIMEOUT_S)
+            running.cancel()
             for task in self._tasks:
                 task.cancel()
             metrics.live_calls.dec()

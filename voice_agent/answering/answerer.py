@@ -190,6 +190,7 @@ class Answerer(ReplyStage):
 
     async def _do_without_model(self, reply: Reply, quote: Quote | None) -> None:
         """The company's own words are as good an answer; none of them fit: say so."""
+        reply.model = ""
         if quote is None:
             await self._decline(reply)
         else:
@@ -264,7 +265,7 @@ class Answerer(ReplyStage):
 
     async def _decline(self, reply: Reply) -> None:
         reply.road = Road.DECLINE
-        clause = Clause(phrases.DECLINED)
+        clause = Clause(phrases.DECLINED, fixed=True)
         reply.clauses.append(clause)
         reply.mark("first_token")
         reply.mark("first_clause")
