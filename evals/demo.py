@@ -24,7 +24,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from evals.likeness import likeness
+from evals.likeness import carried
 from evals.machine import describe
 from evals.rig import Rig, caller, person, rig, speak
 from voice_agent.config import Settings, secret
@@ -184,9 +184,9 @@ def judge(
     _, right = _channels(bench.folder / "caller.wav")
     _, human_heard = _channels(bench.folder / "person.wav")
     bridge = {
-        "answered": bool(human["calls"]) and human["calls"][0]["outcome"] == "answered",
-        "caller_heard_person": round(likeness(right, _at_8_khz(human_voice)), 3),
-        "person_heard_caller": round(likeness(human_heard, _at_8_khz(files["to-person"])), 3),
+        "answered": bool(human["calls"]) and human["calls"][0]["answered_at"] is not None,
+        "caller_heard_person": round(carried(right, _at_8_khz(human_voice)), 3),
+        "person_heard_caller": round(carried(human_heard, _at_8_khz(files["to-person"])), 3),
     }
     stops = [turn["barge_in_stop_ms"] for turn in turns if turn["interrupts"]]
     checks = {

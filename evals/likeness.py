@@ -25,3 +25,10 @@ def likeness(recording: npt.NDArray[np.int16], sound: npt.NDArray[np.int16]) -> 
     audible = windows > 0.05 * np.sum(short**2)
     scores = np.where(audible & (norm > 0), np.abs(places) / np.maximum(norm, 1e-9), 0.0)
     return float(scores.max(initial=0.0))
+
+
+def carried(
+    recording: npt.NDArray[np.int16], sound: npt.NDArray[np.int16], pieces: int = 4
+) -> float:
+    """The mean likeness of equal pieces of ``sound``: a jitter buffer may slip between them."""
+    return float(np.mean([likeness(recording, piece) for piece in np.array_split(sound, pieces)]))
