@@ -132,9 +132,12 @@ class Transcriber:
         )
         return transcriber
 
-    async def transcribe(self, samples: Samples, *, final: bool = True) -> Transcript:
+    async def transcribe(
+        self, samples: Samples, *, final: bool = True, so_far: Transcript | None = None
+    ) -> Transcript:
         """The text of ``samples``: 16 kHz mono int16, any length.
 
+        ``so_far`` is an earlier transcript of the beginning of the same samples, to go on from.
         ``final=False`` is for an utterance still going on: one pass, no retry, no language check.
         Cancelling returns at once; work not begun is dropped, work begun stops at its next step.
 
