@@ -86,14 +86,15 @@ class TurnSettings(Section):
 
     voice_threshold: float = Field(0.5, gt=0, lt=1, description="Silero probability that is voice")
     onset_ms: int = Field(60, ge=20, description="Voice this long begins an utterance")
-    interrupt_ms: int = Field(100, ge=40, description="Voice this long interrupts the agent")
-    speculate_ms: int = Field(100, ge=40, description="Silence after which the answer is prepared")
+    interrupt_ms: int = Field(80, ge=40, description="Voice this long interrupts the agent")
+    speculate_ms: int = Field(80, ge=40, description="Silence after which the answer is prepared")
     end_silence_ms: int = Field(320, ge=100, description="Silence that ends a complete sentence")
     max_silence_ms: int = Field(1400, ge=300, description="Silence that ends any utterance")
     complete_threshold: float = Field(0.5, gt=0, lt=1, description="smart-turn: sentence complete")
+    filler_after_ms: int = Field(600, ge=100, description="Fill when a reply is so late after it")
     prompt_after_s: float = Field(8.0, gt=0, description="Ask a silent caller after so long")
     prompts: int = Field(2, ge=0, description="Ask so often, then say goodbye")
-    max_utterance_s: float = Field(30.0, gt=1, description="Answer even if the caller goes on")
+    max_utterance_s: float = Field(60.0, gt=1, description="Answer even if the caller goes on")
 
 
 class KnowledgeSettings(Section):
@@ -138,9 +139,9 @@ class AnsweringSettings(Section):
     prompt: Path = Field(Path("configs/prompts/answer.txt"), description="System prompt")
     model: LanguageModelSettings = LanguageModelSettings()
     quote_after_ms: int = Field(
-        250,
+        0,
         ge=0,
-        description="Quote a fitting passage when the first clause is later; twice that in doubt",
+        description="After the turn's end the model has so long before a passage is quoted instead",
     )
     history_turns: int = Field(6, ge=1, description="Turns kept word for word; older: summarised")
 

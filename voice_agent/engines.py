@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
 from voice_agent.answering.language_model import LanguageModel
 from voice_agent.answering.language_model_errors import LanguageModelError
+from voice_agent.answering.pace import Pace
 from voice_agent.answering.phrases import prepared_phrases
 from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.config import ConfigError, Settings
@@ -37,6 +40,7 @@ class Engines:
     synthesiser: Synthesiser
     records: Records
     prompt: AnswerPrompt
+    pace: Pace = field(default_factory=Pace)
     warm: bool = False
 
     @classmethod
@@ -66,6 +70,7 @@ class Engines:
         await _until(self.model.ready)
         try:
             await self.model.warm(self.prompt.messages(""))
+            self.pace.note(await _first_clause_s(self.model, self.prompt))
         except LanguageModelError as error:  # calls are answered from the passages meanwhile
             log.error("language_model_not_warmed", code=error.code, reason=str(error))
         self.warm = True
@@ -82,6 +87,15 @@ class Engines:
         await self.synthesiser.close()
         await asyncio.to_thread(self.knowledge.close)
         await asyncio.to_thread(self.records.close)
+
+
+async def _first_clause_s(model: LanguageModel, prompt: AnswerPrompt) -> float:
+    """How long the model takes to say something short, its instructions being read: seconds."""
+    began = time.perf_counter()
+    async with aclosing(model.stream(prompt.messages("What can you do?"), max_tokens=12)) as items:
+        async for _ in items:
+            pass
+    return time.perf_counter() - began
 
 
 async def _until(ready: Callable[[], Awaitable[bool]]) -> None:

@@ -63,9 +63,20 @@ class QuestionForeseen(SystemFrame):
 
 @dataclass
 class PassagesForeseen(QuestionForeseen):
-    """The passages that a question being asked will probably need."""
+    """The passages that a question being asked will probably need.
+
+    ``fresh``: the best of them was not among those foreseen before.
+    """
 
     passages: tuple[Passage, ...] = ()
+    fresh: bool = True
+
+
+@dataclass
+class ClauseForeseen(SystemFrame):
+    """Words that will perhaps begin a reply; for preparing their sound, never for playing."""
+
+    text: str = ""
 
 
 @dataclass
@@ -85,13 +96,6 @@ class ReplyAsked(ReplyFrame):
 @dataclass
 class ReplyGrounded(ReplyAsked):
     """Its passages are found (``reply.retrieval``)."""
-
-
-@dataclass
-class ClauseForeseen(ReplyFrame):
-    """Words that will perhaps begin this reply; for preparing their sound, never for playing."""
-
-    text: str = ""
 
 
 @dataclass
@@ -116,6 +120,11 @@ class ReplyWritten(ReplyFrame):
 @dataclass
 class ReplyCommitted(ReplyFrame):
     """The turn is over: this reply may be heard."""
+
+
+@dataclass
+class ReplyDelayed(ReplyFrame):
+    """The caller has waited long for this reply: fill the silence."""
 
 
 @dataclass

@@ -76,7 +76,7 @@ def build_pipeline(
         turn_taker,
         Router(settings, conversation),
         Retriever(engines.knowledge),
-        Answerer(settings.answering, engines.model, engines.prompt, conversation),
+        Answerer(settings.answering, engines.model, engines.prompt, conversation, engines.pace),
         Speaker(engines.synthesiser),
         SpeechGate(),
         LineOutput(send_audio, send_message),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -73,22 +74,32 @@ class Reply:
     after: AfterReply = AfterReply.LISTEN
     fixed_text: str = ""
     """A known sentence to say instead of a generated answer."""
+    speech_end_ms: int = 0
+    """Audio time of the caller's last voiced sample."""
     speech_end: float = 0.0
-    """Wall-clock time at which the caller's last voiced sample arrived."""
+    """Wall-clock time at which it arrived."""
     silence_ms: int = 0
+    silence_enough: float = 0.0
+    """Wall-clock time at which the caller's silence had lasted long enough to end the turn."""
+    heard_from_ms: int | None = None
+    """Audio time at which the first sample of the reply left the gateway."""
+    interims: int = 0
+    speculations_dropped: int = 0
     transcribe_ms: float = 0.0
     retrieval: Retrieval | None = None
     read: tuple[Passage, ...] = ()
     """The passages the model is given: those it has read already, when they will do."""
     prepared_passages: bool | None = None
     """Whether the passages prepared while the caller spoke were the ones used."""
+    filler: Clause | None = None
+    """Said before the first clause because that is late."""
     clauses: list[Clause] = field(default_factory=list)
     model: str = ""
     prompt_id: str = ""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
-    committed: bool = False
+    turn_over: asyncio.Event = field(default_factory=asyncio.Event)
     dropped: bool = False
     written: bool = False
     """No further clauses will come."""
@@ -102,6 +113,21 @@ class Reply:
     def text(self) -> str:
         """The reply as written so far."""
         return " ".join(clause.text for clause in self.clauses)
+
+    @property
+    def sayings(self) -> list[Clause]:
+        """All that is said, in order: the filler, if there is one, and the clauses."""
+        return [self.filler, *self.clauses] if self.filler else self.clauses
+
+    @property
+    def committed(self) -> bool:
+        """The caller's turn is over, so this may be heard."""
+        return self.turn_over.is_set()
+
+    def commit(self) -> None:
+        """The caller's turn is over."""
+        self.mark("committed")
+        self.turn_over.set()
 
     @property
     def live(self) -> bool:

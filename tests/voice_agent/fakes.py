@@ -48,7 +48,9 @@ class FakeEars:
         self.language = language
         self.heard_ms: list[int] = []
 
-    async def transcribe(self, samples: np.ndarray, *, final: bool = True) -> Transcript:
+    async def transcribe(
+        self, samples: np.ndarray, *, final: bool = True, so_far: Transcript | None = None
+    ) -> Transcript:
         said = self.says[0] if self.says else ""
         if final:
             self.heard_ms.append(len(samples) // 16)

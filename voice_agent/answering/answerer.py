@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol
@@ -20,6 +21,7 @@ from voice_agent.answering.chat_protocol import (
 from voice_agent.answering.conversation import Conversation
 from voice_agent.answering.extract import Quote, extract
 from voice_agent.answering.language_model_errors import LanguageModelError
+from voice_agent.answering.pace import Pace
 from voice_agent.answering.prompt import DECLINE_WORDS, AnswerPrompt
 from voice_agent.answering.sources import sources_of
 from voice_agent.config import AnsweringSettings
@@ -41,8 +43,10 @@ log = structlog.get_logger(__name__)
 
 CERTAIN_COVERAGE = 0.6
 """A passage with so much of a question's words is quoted when the model is late or declines."""
-DOUBT_FACTOR, NOTHING_FACTOR = 2, 5
+DOUBT_EXTRA_S, NOTHING_EXTRA_S = 0.25, 1.0
 """With a passage that has fewer of them, or none to quote, the model has so much more time."""
+HEAD_START_S = 0.2
+"""What the model has before the caller's turn is over: it is asked in their first silence."""
 WAIT_FOR_WARMING_S = 1.5
 """A prompt that is being read is waited for: a second request would read it all again."""
 
@@ -75,8 +79,10 @@ class Answerer(ReplyStage):
         model: Model,
         prompt: AnswerPrompt,
         conversation: Conversation,
+        pace: Pace,
     ) -> None:
         super().__init__()
+        self._pace = pace
         self._model = model
         self._model_name = settings.model.model
         self._quote_after_s = settings.quote_after_ms / 1000
@@ -92,7 +98,7 @@ class Answerer(ReplyStage):
                 self._warm("", (), ())
                 return False
             case PassagesForeseen():
-                self._warm(frame.text, frame.passages, frame.history)
+                await self._foresee(frame)
                 return True
             case ReplyGrounded(reply=reply):
                 self.work_on(reply, self._answer(reply, frame.history))
@@ -110,6 +116,13 @@ class Answerer(ReplyStage):
     ) -> list[Message]:
         return self._prompt.messages(question, passages, history, self._conversation.summary)
 
+    async def _foresee(self, frame: PassagesForeseen) -> None:
+        """Let the model read the passages, and make the sound of what may be quoted of them."""
+        if frame.fresh:
+            self._warm(frame.text, frame.passages, frame.history)
+        if quote := extract(frame.text, frame.passages):
+            await self.push_frame(ClauseForeseen(clauses_of(quote.text)[0]))
+
     def _warm(
         self,
         question: str,
@@ -117,6 +130,8 @@ class Answerer(ReplyStage):
         history: tuple[tuple[str, str], ...],
     ) -> None:
         self._stop_warming()
+        if self._pace.hopeless(HEAD_START_S + self._quote_after_s + NOTHING_EXTRA_S):
+            return
         self._warming_passages = passages
         messages = self._messages(question, passages, history)
         self._warming = asyncio.create_task(self._read(messages))
@@ -146,35 +161,35 @@ class Answerer(ReplyStage):
             await self._decline(reply)
             return
         quote = extract(reply.question, passages)
+        if quote is not None:
+            await self.push_frame(ClauseForeseen(clauses_of(quote.text)[0]))
+        patience_s = self._patience_s(quote)
+        if self._pace.hopeless(HEAD_START_S + patience_s):
+            self._pace.note_not_asked()
+            metrics.repairs.labels(reason="hopeless").inc()
+            await self._do_without_model(reply, quote)
+            return
         begun = asyncio.Event()
         writing = asyncio.create_task(self._generate(reply, history, begun))
-        beginning = asyncio.create_task(begun.wait())
         try:
-            if quote is not None:
-                await self.push_frame(ClauseForeseen(reply, clauses_of(quote.text)[0]))
-            await asyncio.wait(
-                {writing, beginning},
-                timeout=self._patience_s(quote),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if not writing.done() and not begun.is_set():
+            if await _begins(writing, begun, reply.turn_over, patience_s):
+                await self._keep_what_was_written(reply, quote, writing)
+            else:
                 writing.cancel()
                 await asyncio.wait({writing})
                 metrics.repairs.labels(reason="late").inc()
                 await self._do_without_model(reply, quote)
-                return
-            await self._keep_what_was_written(reply, quote, writing)
         finally:
             writing.cancel()
-            beginning.cancel()
         self._warm("", (), (*history, (reply.question, reply.text)))
 
     def _patience_s(self, quote: Quote | None) -> float:
-        """How long the model may take over its first clause when there is this to say instead."""
+        """How long after the caller's turn the model may take over its first clause when there is
+        this to say instead."""
         if quote is None:
-            return self._quote_after_s * NOTHING_FACTOR
+            return self._quote_after_s + NOTHING_EXTRA_S
         certain = quote.coverage >= CERTAIN_COVERAGE
-        return self._quote_after_s * (1 if certain else DOUBT_FACTOR)
+        return self._quote_after_s + (0.0 if certain else DOUBT_EXTRA_S)
 
     async def _keep_what_was_written(
         self, reply: Reply, quote: Quote | None, writing: asyncio.Task[None]
@@ -203,6 +218,19 @@ class Answerer(ReplyStage):
         begun: asyncio.Event,
     ) -> None:
         """Let the model write; ``begun`` is set with its first clause."""
+        asked = time.perf_counter()
+        try:
+            await self._write_all(reply, history, begun)
+        finally:
+            took_s = time.perf_counter() - asked
+            if not begun.is_set():
+                self._pace.note_at_least(took_s)
+            elif reply.clauses:
+                self._pace.note(reply.marks["first_clause"] - asked)
+
+    async def _write_all(
+        self, reply: Reply, history: tuple[tuple[str, str], ...], begun: asyncio.Event
+    ) -> None:
         await self._wait_for_warming(reply.read)
         reply.model, reply.prompt_id = self._model_name, self._prompt.prompt_id
         splitter = ClauseSplitter()
@@ -275,6 +303,26 @@ class Answerer(ReplyStage):
     async def _finish(self, reply: Reply) -> None:
         reply.written = True
         await self.push_frame(ReplyWritten(reply))
+
+
+async def _begins(
+    writing: asyncio.Task[None],
+    begun: asyncio.Event,
+    turn_over: asyncio.Event,
+    patience_s: float,
+) -> bool:
+    """Whether the model begins (or ends) before the turn has been over for so long."""
+    beginning = asyncio.create_task(begun.wait())
+    over = asyncio.create_task(turn_over.wait())
+    try:
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait({writing, beginning, over}, return_when=first)
+        if not writing.done() and not begun.is_set():
+            await asyncio.wait({writing, beginning}, timeout=patience_s, return_when=first)
+        return writing.done() or begun.is_set()
+    finally:
+        beginning.cancel()
+        over.cancel()
 
 
 def clauses_of(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from voice_agent.config import AnsweringSettings
+from voice_agent.speech.fillers import FILLERS
 
 OFFER_PERSON = "Would you like me to put you through to a person?"
 DECLINED = f"I'm sorry, I don't have that information. {OFFER_PERSON}"
@@ -28,4 +29,4 @@ NOTHING_TO_REPEAT = "I haven't said anything yet. How can I help you?"
 def prepared_phrases(settings: AnsweringSettings) -> tuple[str, ...]:
     """All sentences worth keeping as sound."""
     own = (value for name, value in globals().items() if name.isupper() and isinstance(value, str))
-    return (settings.greeting, *own)
+    return (settings.greeting, *FILLERS, *own)

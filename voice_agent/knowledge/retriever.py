@@ -71,9 +71,14 @@ class Retriever(ReplyStage):
         except Exception as error:  # preparing is optional; the question itself reports a fault
             log.warning("foreseeing_failed", reason=type(error).__name__)
             return
-        if found.passages and not _covered(found.passages, self._foreseen):
+        if not found.passages:
+            return
+        fresh = not _covered(found.passages, self._foreseen)
+        if fresh:
             self._foreseen = found.passages
-            await self.push_frame(PassagesForeseen(question.text, question.history, found.passages))
+        await self.push_frame(
+            PassagesForeseen(question.text, question.history, found.passages, fresh)
+        )
 
     async def _ground(self, reply: Reply, history: tuple[tuple[str, str], ...]) -> None:
         found = await self._library.search(make_query(history, reply.question))

@@ -25,7 +25,7 @@ from voice_agent.records import metrics
 
 log = structlog.get_logger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MAX_WAITING = 1_000
 """Records waiting to be written; further ones are lost, and counted."""
 LOCK_PATIENCE_S = 5.0
@@ -46,13 +46,23 @@ CREATE TABLE IF NOT EXISTS turns (
     model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL, stages_ms TEXT NOT NULL, answer TEXT NOT NULL,
     spoken TEXT NOT NULL, heard_by_caller TEXT NOT NULL, end_reason TEXT NOT NULL,
-    speculations INTEGER NOT NULL, speculations_dropped INTEGER NOT NULL
+    speculations INTEGER NOT NULL, speculations_dropped INTEGER NOT NULL,
+    prepared_passages INTEGER, filler TEXT NOT NULL DEFAULT '',
+    transcribed_after_ms REAL, voice_to_voice_ms REAL, waterfall_ms TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
 CREATE INDEX IF NOT EXISTS turns_by_call ON turns (call_id, "index");
 """
-_ADDED = (("calls", "leg_id", "''"), ("turns", "sources", "'[]'"))
-"""Columns that version 1 did not have, with what older rows get."""
-_JSON_COLUMNS = ("passages", "sources", "stages_ms")
+_ADDED = (
+    ("calls", "leg_id", "TEXT NOT NULL DEFAULT ''"),
+    ("turns", "sources", "TEXT NOT NULL DEFAULT '[]'"),
+    ("turns", "prepared_passages", "INTEGER"),
+    ("turns", "filler", "TEXT NOT NULL DEFAULT ''"),
+    ("turns", "transcribed_after_ms", "REAL"),
+    ("turns", "voice_to_voice_ms", "REAL"),
+    ("turns", "waterfall_ms", "TEXT NOT NULL DEFAULT '{}'"),
+)
+"""Columns that earlier versions did not have, with what their rows get."""
+_JSON_COLUMNS = ("passages", "sources", "stages_ms", "waterfall_ms")
 
 
 class RecordsUnusable(Exception):
@@ -84,7 +94,9 @@ class TurnRecord:
     ``sources`` are the documents behind what was said, ``passages`` all that the model was given:
     objects with ``document_id``, ``passage_id``, ``score`` and ``source``;
     ``end_reason`` is ``completed``, ``interrupted``, ``failed:<code>``, ``transferred`` or
-    ``hung_up``; ``stages_ms`` has a time for each stage that ran.
+    ``hung_up``; ``stages_ms`` has a time for each stage that ran; ``waterfall_ms`` adds up to
+    ``voice_to_voice_ms`` (see ``records.waterfall``). ``prepared_passages``: whether those read
+    while the caller spoke were the right ones; ``None``: there were none.
     """
 
     call_id: str
@@ -109,6 +121,11 @@ class TurnRecord:
     end_reason: str = ""
     speculations: int = 0
     speculations_dropped: int = 0
+    prepared_passages: bool | None = None
+    filler: str = ""
+    transcribed_after_ms: float | None = None
+    voice_to_voice_ms: float | None = None
+    waterfall_ms: dict[str, float] = field(default_factory=dict)
 
 
 class Records:
@@ -291,12 +308,10 @@ def _prepare(path: Path) -> None:
         database.execute("PRAGMA journal_mode = WAL")
         database.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         with database:
-            for table, column, value in _ADDED:
+            for table, column, kind in _ADDED:
                 known = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
                 if column not in known:
-                    database.execute(
-                        f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT {value}"
-                    )
+                    database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
             database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

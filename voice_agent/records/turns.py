@@ -12,6 +12,7 @@ from voice_agent.config import Settings
 from voice_agent.knowledge.index import Passage
 from voice_agent.records import tracing
 from voice_agent.records.store import CallRecord, TurnRecord
+from voice_agent.records.waterfall import transcribed_after_ms, voice_to_voice_ms, waterfall_ms
 from voice_agent.reply import Reply
 from voice_agent.speech.spoken_text import as_spoken
 
@@ -63,6 +64,14 @@ def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
         index=index,
         began_at=time.time() - (time.perf_counter() - began if began else 0.0),
         heard=reply.question,
+        interims=reply.interims,
+        speculations=reply.speculations_dropped + 1 if reply.speech_end else 0,
+        speculations_dropped=reply.speculations_dropped,
+        prepared_passages=reply.prepared_passages,
+        filler=reply.filler.text if reply.filler else "",
+        transcribed_after_ms=transcribed_after_ms(reply),
+        voice_to_voice_ms=voice_to_voice_ms(reply),
+        waterfall_ms=waterfall_ms(reply),
         passages=tuple(
             {
                 "document_id": passage.document_id,

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from pipecat.frames.frames import Frame
 
-from voice_agent.frames import ClauseForeseen, ClauseVoiced, ClauseWritten, ReplyDropped
+from voice_agent.frames import ClauseForeseen, ClauseVoiced, ClauseWritten, ReplyDelayed
 from voice_agent.reply import Clause, Reply
 from voice_agent.reply_stage import ReplyStage
+from voice_agent.speech.fillers import Fillers
 from voice_agent.speech.spoken_text import as_spoken
 
 
@@ -31,30 +32,47 @@ class Speaker(ReplyStage):
     def __init__(self, mouth: Mouth) -> None:
         super().__init__()
         self._mouth = mouth
+        self._fillers = Fillers()
         self._turns: dict[int, asyncio.Lock] = {}
         self._foreseen: tuple[str, asyncio.Task[int]] | None = None
 
     async def handle(self, frame: Frame) -> bool:
         """Take written clauses."""
-        if isinstance(frame, ReplyDropped):
-            self._stop_foreseeing()
-            return False
-        if isinstance(frame, ClauseForeseen):
-            self._foresee(frame)
-            return True
-        if not isinstance(frame, ClauseWritten):
-            return False
-        # asyncio locks are fair: clauses of a reply get their turn in the order they came.
-        turn = self._turns.setdefault(frame.reply.reply_id, asyncio.Lock())
-        for old in [key for key in self._turns if key < frame.reply.reply_id - 8]:
-            del self._turns[old]
-        self.work_on(frame.reply, self._voice(frame.reply, frame.clause, turn))
-        return True
+        match frame:
+            case ClauseForeseen(text=text):
+                self._foresee(as_spoken(text))
+                return True
+            case ReplyDelayed(reply=reply):
+                self.work_on(reply, self._fill(reply))
+                return True
+            case ClauseWritten(reply=reply, clause=clause):
+                self._take(reply, clause)
+                return True
+            case _:
+                return False
 
-    def _foresee(self, frame: ClauseForeseen) -> None:
-        self._stop_foreseeing()
-        text = as_spoken(frame.text)
-        self._foreseen = (text, asyncio.create_task(self._mouth.remember([text])))
+    def _take(self, reply: Reply, clause: Clause) -> None:
+        # asyncio locks are fair: clauses of a reply get their turn in the order they came.
+        turn = self._turns.setdefault(reply.reply_id, asyncio.Lock())
+        for old in [key for key in self._turns if key < reply.reply_id - 8]:
+            del self._turns[old]
+        self.work_on(reply, self._voice(reply, clause, turn))
+
+    def _foresee(self, text: str) -> None:
+        """Make the sound of words that may be needed; what was foreseen before gives way."""
+        if self._foreseen is None or self._foreseen[0] != text:
+            self._stop_foreseeing()
+            self._foreseen = (text, asyncio.create_task(self._mouth.remember([text])))
+
+    async def _fill(self, reply: Reply) -> None:
+        text = self._fillers.next(reply.reply_id)
+        if text is None:
+            return
+        async with aclosing(self._mouth.speak(as_spoken(text))) as pieces:
+            audio = b"".join([piece async for piece in pieces])
+        if reply.filler is None and not any(clause.audio for clause in reply.clauses):
+            reply.filler = Clause(text, audio=audio, fixed=True, complete=True)
+            await self.push_frame(ClauseVoiced(reply, reply.filler))
 
     async def cleanup(self) -> None:
         """Stop speaking; the call is over."""

@@ -12,9 +12,9 @@
       └──────── enough silence: CommitReply ◀─────────────────────────────────┘
 
 While the agent is heard, voice for ``interrupt_ms`` gives StopAgent; when the words turn out to
-be none, or only "mm-hm", ResumeAgent, else EndInterruption and the turn goes on as above. If the
-caller goes on after a commit and before hearing any of the reply, the reply is dropped and the
-words are one question.
+be none, or only "mm-hm", ResumeAgent at once, else EndInterruption and the turn goes on as above.
+If the caller goes on after a commit and before hearing any of the reply, the reply is dropped and
+the words are one question. A reply that is late gets a filler, once.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from voice_agent.turns.events import (
     EndInterruption,
     ExaminePause,
     InterimHeard,
+    JudgeAgain,
     KeyPressed,
     LineChanged,
     PauseTranscribed,
@@ -42,6 +43,7 @@ from voice_agent.turns.events import (
     Prepare,
     ReplyOver,
     ResumeAgent,
+    SayFiller,
     SayGoodbye,
     Speculate,
     StopAgent,
@@ -51,7 +53,18 @@ from voice_agent.turns.events import (
     VoiceMeasured,
 )
 
-INTERIM_EVERY_MS = 500
+INTERIM_EVERY_MS = 400
+JUDGE_AGAIN_AT_MS = (260, 460)
+"""A longer silence tells more: completeness is judged again when it has lasted so long."""
+BACKCHANNEL_MS = 200
+"""Silence after which "mm-hm" was all the caller wanted to say."""
+BACKGROUND_DB = 14
+"""A voice so much softer than the caller's is somebody else's, or the agent's own echo."""
+USUAL_LEVEL_DB = -26.0
+"""A caller on the telephone, until we know better (ITU-T P.56: active speech at -26 dBov)."""
+LEVEL_MEMORY_MS = 1000
+PART_AFTER_MS = 12_000
+"""In an utterance so long, what was said up to a pause is settled and not transcribed again."""
 KEYS_END_MS = 2500
 GIVE_UP_MS = 15_000
 """A committed reply unheard for so long is lost, and the caller is spoken to again."""
@@ -74,6 +87,7 @@ class TurnEngine:
         self._settings = settings
         self._caller = Caller.QUIET
         self._now_ms = 0
+        self._level_db = USUAL_LEVEL_DB
         self._voice_run_ms = 0
         self._voiced_ms = 0
         self._began_ms = 0
@@ -81,12 +95,16 @@ class TurnEngine:
         self._last_interim_ms = 0
         self._prepared = ""
         self._pause = 0
+        self._pause_began_ms = 0
+        self._judged = 0
+        self._settled = ""
         self._text: str | None = None
         self._completeness: float | None = None
         self._replies = 0
         self._speculation: int | None = None
         self._committed: tuple[int, str] | None = None
         self._carried = ""
+        self._filled = False
         self._agent_audible = False
         self._agent_asking = False
         self._agent_was_heard = False
@@ -109,8 +127,8 @@ class TurnEngine:
     def react(self, event: TurnEvent) -> list[Decision]:
         """What to do about ``event``."""
         match event:
-            case VoiceMeasured(at_ms, probability):
-                return self._measure(at_ms, probability)
+            case VoiceMeasured():
+                return self._measure(event)
             case InterimHeard(text):
                 return self._prepare(text)
             case PauseTranscribed(pause, text):
@@ -143,15 +161,15 @@ class TurnEngine:
                 self._end_utterance()
                 return decisions
 
-    def _measure(self, at_ms: int, probability: float) -> list[Decision]:
-        step_ms = max(0, at_ms - self._now_ms)
-        self._now_ms = at_ms
+    def _measure(self, voice: VoiceMeasured) -> list[Decision]:
+        step_ms = max(0, voice.at_ms - self._now_ms)
+        self._now_ms = voice.at_ms
         if not self._ours:
             return []
-        threshold = self._settings.voice_threshold
-        if self._caller is Caller.SPEAKING:
-            threshold -= HYSTERESIS
-        voiced = probability >= threshold
+        voiced = self._is_voiced(voice)
+        if voiced and not self._agent_talking():
+            share = min(1.0, step_ms / LEVEL_MEMORY_MS)
+            self._level_db += share * (voice.level_db - self._level_db)
         self._voice_run_ms = self._voice_run_ms + step_ms if voiced else 0
         match self._caller:
             case Caller.QUIET:
@@ -161,6 +179,13 @@ class TurnEngine:
             case Caller.PAUSING:
                 decisions = self._follow_pause()
         return decisions + self._watch_keys() + self._watch_silence(step_ms)
+
+    def _is_voiced(self, voice: VoiceMeasured) -> bool:
+        threshold = self._settings.voice_threshold
+        if self._caller is Caller.SPEAKING:
+            threshold -= HYSTERESIS
+        background = voice.level_db < self._level_db - BACKGROUND_DB
+        return voice.probability >= threshold and not (background and self._agent_talking())
 
     def _watch_for_voice(self) -> list[Decision]:
         if self._voice_run_ms < self._settings.onset_ms:
@@ -192,6 +217,8 @@ class TurnEngine:
         if too_long or self._now_ms - self._last_voice_ms >= self._settings.speculate_ms:
             self._caller = Caller.PAUSING
             self._pause += 1
+            self._pause_began_ms = self._now_ms
+            self._judged = 0
             self._text = self._completeness = None
             decisions.append(ExaminePause(self._pause, self._now_ms))
         return decisions
@@ -203,29 +230,52 @@ class TurnEngine:
     def _follow_pause(self) -> list[Decision]:
         too_long = self._now_ms - self._began_ms >= self._settings.max_utterance_s * 1000
         if self._voice_run_ms >= self._settings.onset_ms and not too_long:
-            self._caller = Caller.SPEAKING
-            self._voiced_ms += self._voice_run_ms
-            self._last_voice_ms = self._now_ms
-            self._pause += 1
-            return self._drop_speculation()
-        if self._text is None:
-            return []
+            return self._go_on()
+        if self._text is None or (self._voice_run_ms and not too_long):
+            return self._judge_again()
         silence_ms = self._now_ms - self._last_voice_ms
-        needed_ms = silence_needed_ms(self._settings, self._text, self._completeness)
-        if not self._text:
-            needed_ms = self._settings.end_silence_ms
+        needed_ms = self._silence_needed_ms(self._text)
         if silence_ms < needed_ms and not too_long:
-            return []
-        return self._end_turn(silence_ms)
+            return self._judge_again()
+        return self._end_turn(needed_ms, silence_ms)
 
-    def _end_turn(self, silence_ms: int) -> list[Decision]:
+    def _silence_needed_ms(self, text: str) -> int:
+        if self._only_listened(text):
+            return BACKCHANNEL_MS
+        if not text:
+            return 0 if self._stopped else self._settings.end_silence_ms
+        return silence_needed_ms(self._settings, text, self._completeness)
+
+    def _judge_again(self) -> list[Decision]:
+        if self._judged == len(JUDGE_AGAIN_AT_MS):
+            return []
+        if self._now_ms - self._last_voice_ms < JUDGE_AGAIN_AT_MS[self._judged]:
+            return []
+        self._judged += 1
+        return [JudgeAgain(self._pause, self._now_ms)]
+
+    def _go_on(self) -> list[Decision]:
+        """The caller had only paused."""
+        self._caller = Caller.SPEAKING
+        self._voiced_ms += self._voice_run_ms
+        self._last_voice_ms = self._now_ms
+        self._pause += 1
+        decisions = self._drop_speculation()
+        if self._text and self._pause_began_ms - self._began_ms >= PART_AFTER_MS:
+            self._settled = f"{self._settled} {self._text}".strip()
+            self._began_ms = self._pause_began_ms
+            decisions.append(BeginUtterance(self._began_ms, settled=True))
+        return decisions
+
+    def _only_listened(self, text: str) -> bool:
+        """Whether the words only tell the agent to go on."""
+        replying = self._committed is not None and not self._agent_asking
+        return replying and self._agent_talking() and is_backchannel(text)
+
+    def _end_turn(self, needed_ms: int, silence_ms: int) -> list[Decision]:
         decisions: list[Decision] = []
         text, voiced_ms = self._text or "", self._voiced_ms
-        only_listening = self._committed is not None and not self._agent_asking
-        nothing_said = not text or (
-            only_listening and self._agent_talking() and is_backchannel(text)
-        )
-        if nothing_said:
+        if not text or self._only_listened(text):
             decisions += self._drop_speculation()
             if self._stopped:
                 self._stopped = False
@@ -236,9 +286,9 @@ class TurnEngine:
                 if not self._stopped:
                     decisions.append(StopAgent(self._now_ms))
                 decisions.append(EndInterruption())
-            decisions.append(CommitReply(self._speculation, silence_ms))
+            decisions.append(CommitReply(self._speculation, silence_ms, needed_ms))
             self._committed = (self._speculation, self._question(text))
-            self._agent_was_heard = self._stopped = False
+            self._agent_was_heard = self._stopped = self._filled = False
             self._speculation = None
             self._carried = ""
         self._end_utterance()
@@ -251,7 +301,7 @@ class TurnEngine:
     def _end_utterance(self) -> None:
         self._caller = Caller.QUIET
         self._text = self._completeness = None
-        self._prepared = ""
+        self._prepared = self._settled = ""
         self._voice_run_ms = 0
         self._pause += 1
         self._quiet_since_ms = self._now_ms
@@ -271,13 +321,19 @@ class TurnEngine:
         return [Speculate(self._replies, self._question(self._text))]
 
     def _question(self, text: str) -> str:
-        return f"{self._carried} {text}".strip()
+        return " ".join(part for part in (self._carried, self._settled, text) if part)
 
     def _drop_speculation(self) -> list[Decision]:
         if self._speculation is None:
             return []
         reply, self._speculation = self._speculation, None
         return [DropReply(reply)]
+
+    def _is_late(self) -> bool:
+        asked = self._committed is not None and bool(self._committed[1])
+        late = self._unheard_ms >= self._settings.filler_after_ms
+        silent = self._caller is Caller.QUIET and not self._agent_was_heard
+        return asked and late and silent and not self._filled
 
     def _press(self, at_ms: int, digit: str) -> list[Decision]:
         self._asked = 0
@@ -305,6 +361,9 @@ class TurnEngine:
             self._unheard_ms = 0
         if self._unheard_ms > GIVE_UP_MS:
             self._committed = None  # whatever it was, the caller waits no longer for it
+        if self._is_late():
+            self._filled = True
+            return [SayFiller()]
         busy = self._agent_audible or self._committed or self._caller is not Caller.QUIET
         if busy or self._keys or self._person_rung:
             self._quiet_since_ms = self._now_ms

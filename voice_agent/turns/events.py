@@ -10,10 +10,12 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class VoiceMeasured:
-    """The probability that the caller's audio just before ``at_ms`` is a voice."""
+    """The probability that the caller's audio just before ``at_ms`` is a voice, and how loud."""
 
     at_ms: int
     probability: float
+    level_db: float = -26.0
+    """Level of the last 20 ms in dB of full scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,13 @@ TurnEvent: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class BeginUtterance:
-    """The caller has begun to speak at ``at_ms``."""
+    """The caller has begun to speak at ``at_ms``.
+
+    ``settled``: they speak on, and what they said before is known: only the rest is transcribed.
+    """
 
     at_ms: int
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,14 @@ class TranscribeInterim:
 @dataclass(frozen=True, slots=True)
 class ExaminePause:
     """The caller may be done: transcribe all up to ``through_ms`` and judge completeness."""
+
+    pause: int
+    through_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeAgain:
+    """The silence goes on: judge completeness once more, with all up to ``through_ms``."""
 
     pause: int
     through_ms: int
@@ -137,10 +151,15 @@ class DropReply:
 
 @dataclass(frozen=True, slots=True)
 class CommitReply:
-    """The turn is over: let the caller hear this reply. Silence needed: ``silence_ms``."""
+    """The turn is over: let the caller hear this reply.
+
+    ``silence_ms`` of silence have passed; ``needed_ms`` would have been enough, had the words been
+    known then.
+    """
 
     reply: int
     silence_ms: int
+    needed_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +187,11 @@ class DiscardUtterance:
 
 
 @dataclass(frozen=True, slots=True)
+class SayFiller:
+    """The committed reply is late: say something short meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
 class AskIfThere:
     """The caller has been silent for long; asked ``times`` times before."""
 
@@ -190,6 +214,7 @@ Decision: TypeAlias = (
     BeginUtterance
     | TranscribeInterim
     | ExaminePause
+    | JudgeAgain
     | Prepare
     | Speculate
     | DropReply
@@ -198,6 +223,7 @@ Decision: TypeAlias = (
     | ResumeAgent
     | EndInterruption
     | DiscardUtterance
+    | SayFiller
     | AskIfThere
     | SayGoodbye
     | TakeKeys

@@ -57,16 +57,15 @@ class SpeechGate(FrameProcessor):
             case ReplyResumed(reply=reply):
                 await self._resume(reply)
             case LineReported(message=media_stream.Playout() as report):
-                await self._note_played(report.played_ms, dry=report.buffered_ms == 0)
+                await self._note_played(report)
             case LineReported(message=media_stream.Cleared() as report):
-                await self._note_cleared(report.played_ms)
+                await self._note_cleared(report.played_ms, report.at_ms)
             case _:
                 await self.push_frame(frame, direction)
 
     async def _commit(self, reply: Reply) -> None:
         if reply.dropped:
             return
-        reply.committed = True
         if self._playback is not None:
             # The one before is on its way out: wait for the gateway to say what was heard of it.
             self._waiting = reply
@@ -120,21 +119,23 @@ class SpeechGate(FrameProcessor):
             failed = bool(playback.reply.failure) and not playback.sent
             await self._close("failed" if failed else "completed")
 
-    async def _note_played(self, played_ms: int, *, dry: bool) -> None:
-        self._played_ms = played_ms
+    async def _note_played(self, report: media_stream.Playout) -> None:
+        played_ms = self._played_ms = report.played_ms
         if self._playback is not None:
-            self._playback.reply.heard = self._playback.heard(played_ms)
+            self._playback.note_played(played_ms, report.at_ms)
             await self._pump()
-        if dry and (self._playback is None or self._played_ms >= self._playback.line_ms):
+        if report.buffered_ms == 0 and (
+            self._playback is None or self._played_ms >= self._playback.line_ms
+        ):
             await self._set_audible(False)
 
-    async def _note_cleared(self, played_ms: int) -> None:
+    async def _note_cleared(self, played_ms: int, at_ms: int) -> None:
         self._clearing = False
         self._played_ms = self._line_ms = played_ms
         await self._set_audible(False)
         if self._playback is None:
             return
-        self._playback.reply.heard = self._playback.heard(played_ms)
+        self._playback.note_played(played_ms, at_ms)
         self._playback.rewind(played_ms)
         if self._ending:
             await self._close(self._ending)
@@ -162,7 +163,7 @@ class SpeechGate(FrameProcessor):
             await self.push_frame(AgentHeard(audible, asking), FrameDirection.UPSTREAM)
 
     async def _caption(self, playback: Playback) -> None:
-        shown = playback.reply.clauses[: playback.clause_index + 1]
+        shown = playback.reply.sayings[: playback.clause_index + 1]
         caption = media_stream.Caption(
             "agent",
             f"agent-{playback.reply.reply_id}",

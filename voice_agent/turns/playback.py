@@ -35,10 +35,17 @@ class Playback:
     clause_index: int = 0
     clause_bytes: int = 0
 
+    def note_played(self, played_ms: int, at_ms: int) -> None:
+        """Tell the reply what of it has been heard, and when (audio time) that began."""
+        self.reply.heard = self.heard(played_ms)
+        first_ms = self.sent[0].line_ms if self.sent else played_ms
+        if self.reply.heard_from_ms is None and played_ms > first_ms:
+            self.reply.heard_from_ms = at_ms - (played_ms - first_ms)
+
     def next_audio(self) -> bytes:
         """Audio that is ready and not sent yet, of one clause; empty when there is none now."""
-        while self.clause_index < len(self.reply.clauses):
-            clause = self.reply.clauses[self.clause_index]
+        while self.clause_index < len(self.reply.sayings):
+            clause = self.reply.sayings[self.clause_index]
             ready = len(clause.audio) - len(clause.audio) % BYTES_PER_MS
             if ready > self.clause_bytes:
                 audio = clause.audio[self.clause_bytes : ready]
@@ -64,8 +71,8 @@ class Playback:
     @property
     def all_sent(self) -> bool:
         """Whether nothing is left to send, now or later."""
-        done = all(clause.complete for clause in self.reply.clauses)
-        return self.reply.written and done and self.clause_index >= len(self.reply.clauses)
+        done = all(clause.complete for clause in self.reply.sayings)
+        return self.reply.written and done and self.clause_index >= len(self.reply.sayings)
 
     def heard_ms(self, played_ms: int) -> dict[int, int]:
         """For each clause (by its index) how far into it the caller has heard."""
@@ -82,7 +89,8 @@ class Playback:
         return " ".join(
             words
             for index, ms in sorted(self.heard_ms(played_ms).items())
-            if (words := heard_text(self._clause(index).text, self._clause(index).duration_ms, ms))
+            if self._clause(index) is not self.reply.filler
+            and (words := heard_text(self._clause(index).text, self._clause(index).duration_ms, ms))
         )
 
     def rewind(self, played_ms: int) -> None:
@@ -110,7 +118,7 @@ class Playback:
         self.clause_bytes = (begins[-1] if begins else 0) * BYTES_PER_MS
 
     def _index_of(self, clause: Clause) -> int:
-        return next(i for i, other in enumerate(self.reply.clauses) if other is clause)
+        return next(i for i, other in enumerate(self.reply.sayings) if other is clause)
 
     def _clause(self, index: int) -> Clause:
-        return self.reply.clauses[index]
+        return self.reply.sayings[index]

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Coroutine
 from typing import Protocol
 
-import numpy as np
 import structlog
 from pipecat.frames.frames import CancelFrame, EndFrame, Frame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -25,6 +24,7 @@ from voice_agent.frames import (
     QuestionForeseen,
     ReplyAsked,
     ReplyCommitted,
+    ReplyDelayed,
     ReplyDropped,
     ReplyOver,
     ReplyResumed,
@@ -35,7 +35,13 @@ from voice_agent.reply import AfterReply, Reply, Road
 from voice_agent.speech.transcriber import Transcript
 from voice_agent.turns import events
 from voice_agent.turns.engine import TurnEngine
-from voice_agent.turns.utterance import PRE_ROLL_MS, RecentAudio
+from voice_agent.turns.utterance import (
+    PRE_ROLL_MS,
+    RecentAudio,
+    Samples,
+    last_voiced_ms,
+    level_db,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -51,15 +57,19 @@ class Ears(Protocol):
     """Speech to text (see ``speech.transcriber``)."""
 
     async def transcribe(
-        self, samples: np.ndarray[tuple[int], np.dtype[np.int16]], *, final: bool = True
+        self,
+        samples: Samples,
+        *,
+        final: bool = True,
+        so_far: Transcript | None = None,
     ) -> Transcript:
-        """What was said in 16 kHz mono samples."""
+        """What was said in 16 kHz mono samples; ``so_far``: what is known of their beginning."""
 
 
 class Judgement(Protocol):
     """Whether the caller sounds done (see ``turns.completeness``)."""
 
-    async def judge(self, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> float:
+    async def judge(self, samples: Samples) -> float:
         """Probability that the speech is complete."""
 
 
@@ -75,7 +85,6 @@ class TurnTaker(FrameProcessor):
         conversation: Conversation,
     ) -> None:
         super().__init__()
-        self._settings = settings
         self._language = language
         self._ears = ears
         self._judgement = judgement
@@ -84,20 +93,17 @@ class TurnTaker(FrameProcessor):
         self._audio = RecentAudio(round(settings.max_utterance_s * 1000) + 5000)
         self._began_ms = 0
         self._now_ms = 0
-        self._transcript = Transcript(
-            text="",
-            no_speech_probability=0.0,
-            average_log_probability=0.0,
-            language=language,
-            took_ms=0.0,
-        )
+        self._transcript: Transcript | None = None
+        """The latest of this utterance, interim or final."""
         self._speculation: Reply | None = None
         self._spoken: Reply | None = None
         self._failures_to_understand = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._interim: asyncio.Task[None] | None = None
         self._examining: tuple[asyncio.Task[None], ...] = ()
-        self._last_voice_at = 0.0
+        self._interims = 0
+        self._dropped = 0
+        self._speech_end_ms = 0
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Caller audio ends here; the rest is noted and passed on."""
@@ -105,10 +111,8 @@ class TurnTaker(FrameProcessor):
         match frame:
             case CallerVoice(audio=audio, at_ms=at_ms, probability=probability):
                 self._now_ms = at_ms
-                self._audio.append(audio, at_ms)
-                if probability >= self._settings.voice_threshold:
-                    self._last_voice_at = time.perf_counter()
-                await self._react(events.VoiceMeasured(at_ms, probability))
+                self._audio.append(audio, at_ms, time.perf_counter())
+                await self._react(events.VoiceMeasured(at_ms, probability, level_db(audio)))
                 return
             case LineReported(message=media_stream.Dtmf(digit=digit)):
                 await self._react(events.KeyPressed(self._now_ms, digit))
@@ -151,6 +155,7 @@ class TurnTaker(FrameProcessor):
         await self._push_drop(self._spoken)
         self._spoken = reply
         await self._push_phrase(reply, text)
+        reply.commit()
         await self.push_frame(ReplyCommitted(reply))
 
     async def _push_phrase(self, reply: Reply, text: str) -> None:
@@ -164,20 +169,25 @@ class TurnTaker(FrameProcessor):
 
     async def _act(self, decision: events.Decision) -> None:
         match decision:
-            case events.BeginUtterance(at_ms):
-                self._began_ms = max(0, at_ms - PRE_ROLL_MS)
+            case events.BeginUtterance(at_ms, settled):
+                self._began_ms = at_ms if settled else max(0, at_ms - PRE_ROLL_MS)
+                self._transcript = None
+                if not settled:
+                    self._interims = self._dropped = 0
             case events.TranscribeInterim(through_ms):
                 self._transcribe_interim(through_ms)
             case events.ExaminePause(pause, through_ms):
                 self._examine(pause, through_ms)
+            case events.JudgeAgain(pause, through_ms):
+                self._start(self._judge(pause, self._audio.between(self._began_ms, through_ms)))
             case events.Prepare(text):
                 await self.push_frame(QuestionForeseen(text, self._history()))
             case events.Speculate(number, text):
                 await self._speculate(number, text)
             case events.DropReply(number):
                 await self._drop(number)
-            case events.CommitReply(_, silence_ms):
-                await self._commit(silence_ms)
+            case events.CommitReply(_, silence_ms, needed_ms):
+                await self._commit(silence_ms, needed_ms)
             case events.StopAgent():
                 if self._spoken:
                     metrics.interruptions.inc()
@@ -190,6 +200,9 @@ class TurnTaker(FrameProcessor):
                 await self._push_drop(self._spoken)
             case events.DiscardUtterance(voiced_ms):
                 await self._discard(voiced_ms)
+            case events.SayFiller():
+                if self._spoken:
+                    await self.push_frame(ReplyDelayed(self._spoken))
             case events.AskIfThere(times):
                 await self.say(phrases.STILL_THERE_AGAIN if times else phrases.STILL_THERE)
             case events.SayGoodbye():
@@ -205,17 +218,20 @@ class TurnTaker(FrameProcessor):
         return history
 
     def _transcribe_interim(self, through_ms: int) -> None:
-        if self._interim is not None and not self._interim.done():
-            return
-        self._interim = self._start(self._hear_interim(through_ms))
+        if self._interim is None or self._interim.done():
+            self._interim = self._start(self._hear_interim(self._began_ms, through_ms))
 
-    async def _hear_interim(self, through_ms: int) -> None:
-        samples = self._audio.between(self._began_ms, through_ms)
+    async def _hear_interim(self, began_ms: int, through_ms: int) -> None:
+        samples = self._audio.between(began_ms, through_ms)
         try:
-            transcript = await self._ears.transcribe(samples, final=False)
+            transcript = await self._ears.transcribe(samples, final=False, so_far=self._transcript)
         except Exception as error:  # an interim is optional; the final one reports the fault
             log.warning("interim_failed", reason=type(error).__name__)
             return
+        if began_ms != self._began_ms:
+            return
+        self._transcript = transcript
+        self._interims += 1
         if transcript.text:
             await self._caption(transcript.text, final=False)
             await self._react(events.InterimHeard(transcript.text))
@@ -225,45 +241,54 @@ class TurnTaker(FrameProcessor):
             if stale is not None:
                 stale.cancel()
         samples = self._audio.between(self._began_ms, through_ms)
+        self._speech_end_ms = self._began_ms + last_voiced_ms(samples)
         self._examining = (
-            self._start(self._judge(pause, samples)),
             self._start(self._hear(pause, samples)),
+            self._start(self._judge(pause, samples)),
         )
 
-    async def _judge(self, pause: int, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
+    async def _judge(self, pause: int, samples: Samples) -> None:
         probability = await self._judgement.judge(samples)
         await self._react(events.CompletenessJudged(pause, probability))
 
-    async def _hear(self, pause: int, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
+    async def _hear(self, pause: int, samples: Samples) -> None:
         try:
             async with asyncio.timeout(TRANSCRIBE_TIMEOUT_S):
-                self._transcript = await self._ears.transcribe(samples, final=True)
+                transcript = await self._ears.transcribe(
+                    samples, final=True, so_far=self._transcript
+                )
         except Exception as error:
             code = getattr(error, "code", "unexpected")
             log.error("transcription_failed", code=code, exc_info=code == "unexpected")
             metrics.errors.labels(code=code).inc()
             await self._react(events.PauseTranscribed(pause, ""))
             return
-        await self._react(events.PauseTranscribed(pause, self._transcript.text))
+        self._transcript = transcript
+        await self._react(events.PauseTranscribed(pause, transcript.text))
 
     async def _speculate(self, number: int, text: str) -> None:
         reply = Reply(number, _turn_id(), text)
         reply.language = self._language_of(text)
-        reply.speech_end = self._last_voice_at
-        reply.transcribe_ms = self._transcript.took_ms
+        reply.speech_end_ms = self._speech_end_ms
+        reply.speech_end = self._audio.arrived_at(self._speech_end_ms)
+        reply.mark("transcribed")
         reply.mark("asked")
+        if self._transcript:
+            reply.transcribe_ms = self._transcript.took_ms
         self._speculation = reply
         metrics.speculations.inc()
         await self.push_frame(ReplyAsked(reply, self._history()))
 
     def _language_of(self, text: str) -> str:
         enough = len(text.split()) >= LANGUAGE_NEEDS_WORDS
-        return self._transcript.language if enough else self._language
+        known = self._transcript.language if self._transcript else self._language
+        return known if enough else self._language
 
     async def _drop(self, number: int) -> None:
         for reply in (self._speculation, self._spoken):
             if reply is not None and reply.reply_id == number:
                 metrics.dropped_speculations.inc()
+                self._dropped += 1
                 await self._push_drop(reply)
         if self._speculation is not None and self._speculation.reply_id == number:
             self._speculation = None
@@ -273,11 +298,14 @@ class TurnTaker(FrameProcessor):
             reply.dropped = True
             await self.push_frame(ReplyDropped(reply))
 
-    async def _commit(self, silence_ms: int) -> None:
+    async def _commit(self, silence_ms: int, needed_ms: int) -> None:
         reply, self._speculation = self._speculation, None
         if reply is None:
             return
         reply.silence_ms = silence_ms
+        reply.silence_enough = self._audio.arrived_at(self._now_ms - silence_ms + needed_ms)
+        reply.interims, reply.speculations_dropped = self._interims, self._dropped
+        reply.commit()
         self._failures_to_understand = 0
         self._spoken = reply
         await self._caption(reply.question, final=True)
@@ -307,6 +335,7 @@ class TurnTaker(FrameProcessor):
         self._spoken = reply
         reply.mark("asked")
         await self.push_frame(ReplyAsked(reply, self._history()))
+        reply.commit()
         await self.push_frame(ReplyCommitted(reply))
 
     def _note_over(self, reply: Reply) -> None:

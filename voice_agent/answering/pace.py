@@ -1,0 +1,39 @@
+"""How long the language model takes to its first clause, so that nobody waits in vain. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import median
+
+REMEMBERED = 5
+OPTIMISM = 0.97
+"""Each time the model is not even asked it is believed a little faster, so that it is asked again
+some day: the load that made it slow may be gone."""
+
+
+class Pace:
+    """The model's recent times to a first clause; one a process, shared by its calls."""
+
+    def __init__(self) -> None:
+        self._recent: deque[float] = deque(maxlen=REMEMBERED)
+
+    @property
+    def expected_s(self) -> float:
+        """Seconds it will probably take; 0 while nothing is known."""
+        return median(self._recent) if self._recent else 0.0
+
+    def note(self, took_s: float) -> None:
+        """It took so long."""
+        self._recent.append(took_s)
+
+    def note_at_least(self, waited_s: float) -> None:
+        """It had not begun after so long."""
+        self._recent.append(max(waited_s, self.expected_s))
+
+    def hopeless(self, patience_s: float) -> bool:
+        """Whether it is not worth asking when so much time is left."""
+        return self.expected_s > patience_s
+
+    def note_not_asked(self) -> None:
+        """It was not asked, because that was hopeless."""
+        self._recent = deque((took_s * OPTIMISM for took_s in self._recent), REMEMBERED)
