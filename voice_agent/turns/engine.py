@@ -58,10 +58,11 @@ JUDGE_AGAIN_AT_MS = (260, 460)
 """A longer silence tells more: completeness is judged again when it has lasted so long."""
 BACKCHANNEL_MS = 200
 """Silence after which "mm-hm" was all the caller wanted to say."""
-BACKGROUND_DB = 14
+BACKGROUND_DB = 12
 """A voice so much softer than the caller's is somebody else's, or the agent's own echo."""
-USUAL_LEVEL_DB = -26.0
-"""A caller on the telephone, until we know better (ITU-T P.56: active speech at -26 dBov)."""
+USUAL_LEVEL_DB = -24.0
+"""A caller on the telephone until we know better: a little over the -26 dB of ITU-T P.56, since
+who is softer than that over the greeting is more likely its echo."""
 LEVEL_MEMORY_MS = 1000
 PART_AFTER_MS = 12_000
 """In an utterance so long, what was said up to a pause is settled and not transcribed again."""

@@ -5,59 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.voice_agent.turns.line import PAUSE_MS, SETTINGS, Line, ask
 from voice_agent.config import TurnSettings
 from voice_agent.turns import events as e
-from voice_agent.turns.engine import GIVE_UP_MS, KEYS_END_MS, TurnEngine
-
-SETTINGS = TurnSettings()
-PAUSE_MS = SETTINGS.speculate_ms + 20
-"""Silence after which the engine looks whether the caller is done."""
-
-
-class Line:
-    """Feeds an engine 20 ms steps and keeps its decisions."""
-
-    def __init__(self, settings: TurnSettings = SETTINGS) -> None:
-        self.engine = TurnEngine(settings)
-        self.now_ms = 0
-        self.decisions: list[e.Decision] = []
-
-    def tell(self, event: e.TurnEvent) -> list[e.Decision]:
-        decided = self.engine.react(event)
-        self.decisions += decided
-        return decided
-
-    def pass_time(self, ms: int, probability: float) -> list[e.Decision]:
-        decided: list[e.Decision] = []
-        for _ in range(ms // 20):
-            self.now_ms += 20
-            decided += self.tell(e.VoiceMeasured(self.now_ms, probability))
-        return decided
-
-    def speak(self, ms: int = 1000) -> list[e.Decision]:
-        return self.pass_time(ms, 0.95)
-
-    def silence(self, ms: int) -> list[e.Decision]:
-        return self.pass_time(ms, 0.02)
-
-    def words(self, text: str, completeness: float | None = 0.95) -> list[e.Decision]:
-        """Answer the last ExaminePause."""
-        pause = self.of(e.ExaminePause)[-1].pause
-        if completeness is not None:
-            self.tell(e.CompletenessJudged(pause, completeness))
-        return self.tell(e.PauseTranscribed(pause, text))
-
-    def of(self, kind: type) -> list:
-        return [decision for decision in self.decisions if isinstance(decision, kind)]
-
-
-def ask(line: Line, text: str = "How much is delivery?") -> int:
-    """A whole question, up to the commit; gives the reply's number."""
-    line.speak()
-    line.silence(PAUSE_MS)
-    line.words(text)
-    line.silence(400)
-    return line.of(e.CommitReply)[-1].reply
+from voice_agent.turns.engine import GIVE_UP_MS, KEYS_END_MS
 
 
 def test_a_complete_question_is_prepared_in_the_first_silence_and_committed_soon_after() -> None:
