@@ -118,6 +118,7 @@ class FakeModel:
         self.asked: list[Sequence[Message]] = []
         self.warmed: list[Sequence[Message]] = []
         self.late = False
+        self.release = asyncio.Event()
         self.cancelled = 0
 
     async def stream(
@@ -126,7 +127,7 @@ class FakeModel:
         self.asked.append(messages)
         try:
             if self.late:
-                await asyncio.Event().wait()
+                await self.release.wait()
             for number, word in enumerate(self.answer.split(" ")):
                 if self.error and number >= self.error_after:
                     raise self.error

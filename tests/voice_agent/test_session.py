@@ -47,6 +47,7 @@ from voice_agent.answering.language_model_errors import Unreachable
 from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.config import Settings
 from voice_agent.engines import Engines
+from voice_agent.speech.fillers import FILLERS
 from voice_agent.speech.synthesiser import SynthesiserUnreachable
 from voice_agent.speech.transcriber import TranscriberError
 
@@ -344,6 +345,21 @@ async def test_a_model_that_is_late_is_stopped_and_the_passage_is_the_answer() -
         await gateway.speak()
         await gateway.until_said("Standard delivery costs $4.95.")
     assert bench.model.cancelled == 1
+
+
+async def test_a_late_answer_is_preceded_by_a_filler_that_is_no_part_of_it() -> None:
+    bench = Bench(ears=FakeEars("How much is standard delivery?"))
+    patient = bench.settings.answering.model_copy(update={"quote_after_ms": 60_000})
+    bench.settings = bench.settings.model_copy(update={"answering": patient})
+    async with bench.greeted() as gateway:
+        bench.model.late = True
+        await gateway.speak()
+        await gateway.until(lambda: any(FILLERS[0] in said for said in gateway.said()))
+        bench.model.release.set()
+        await gateway.until_said("Standard delivery costs $4.95.")
+    (turn,) = (turn for turn in bench.records.turns if turn.heard)
+    assert turn.filler == FILLERS[0]
+    assert turn.answer == "Standard delivery costs $4.95."
 
 
 async def test_an_answer_that_breaks_off_is_excused_then_a_person_is_rung() -> None:
