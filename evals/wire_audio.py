@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import soundfile
@@ -21,15 +21,21 @@ from numpy.typing import NDArray
 
 RATE_HZ = 8_000
 """G.711's rate, which is the line's."""
+WIDE_HZ = 2 * RATE_HZ
+"""The rate at which recordings are kept beside the line's, for lines that carry more."""
 PACKET_SAMPLES = RATE_HZ * 20 // 1000
 
 Samples: TypeAlias = NDArray[np.int16]
 
-_BLOCK = RATE_HZ * 5 // 1000
+BLOCK = RATE_HZ * 5 // 1000
+"""Samples over which loudness is taken: edges are found to 5 ms."""
 _FLOOR_RMS = 60.0
 """About -55 dBFS: above G.711's idle noise, below any speech."""
 _RELATIVE_FLOOR = 0.03
 """A recording's own background, as a part of its loudest 5 ms (-30 dB)."""
+_LEAD_S = 0.1
+_PAUSE_MS = 300.0
+"""A silence so long inside a recording is a pause in what is said."""
 
 
 class AudioFileError(Exception):
@@ -61,55 +67,119 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A recording to say. ``speech`` is from its first to its last voiced sample."""
+    """A recording to say. ``speech`` is from its first to its last voiced sample, ``pauses`` are
+    the silences in it; ``wide`` are the same samples at ``WIDE_HZ``, twice as many."""
 
     name: str
     samples: Samples
     speech: Span
+    pauses: tuple[Span, ...] = ()
+    wide: Samples | None = None
 
 
-def read_utterance(path: Path) -> Utterance:
-    """Read a WAV or FLAC file and cut the silence around its speech (100 ms stay in front).
+@dataclass(frozen=True, slots=True)
+class KnownEnds:
+    """Where somebody speaks in a file, in seconds, known beforehand rather than found by energy."""
+
+    begin_s: float
+    end_s: float
+    pauses_s: tuple[tuple[float, float], ...] = ()
+
+
+def read_samples(path: Path, rate_hz: int) -> Samples:
+    """A WAV or FLAC file as mono at ``rate_hz``.
 
     Raises:
-        AudioFileError: no such audio, or nothing voiced in it.
+        AudioFileError: no such audio.
     """
     try:
-        data, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+        data, file_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, RuntimeError) as error:
         raise AudioFileError(f"{path}: cannot be read as audio") from error
     mono = data.mean(axis=1)
-    if rate_hz != RATE_HZ and len(mono):
-        mono = soxr.resample(mono, rate_hz, RATE_HZ)
-    samples = np.clip(np.rint(mono * 32_767), -32_768, 32_767).astype(np.int16)
-    voiced = stretches(samples, join_ms=1e9)
+    if file_hz != rate_hz and len(mono):
+        mono = soxr.resample(mono, file_hz, rate_hz)
+    return clipped(mono * 32_767)
+
+
+def clipped(samples: NDArray[Any]) -> Samples:
+    """Whole numbers that fit 16 bits."""
+    whole: Samples = np.clip(np.rint(samples), -32_768, 32_767).astype(np.int16)
+    return whole
+
+
+def read_utterance(path: Path, ends: KnownEnds | None = None) -> Utterance:
+    """Read a WAV or FLAC file and cut the silence around its speech (100 ms stay in front). Where
+    the speech is tells ``ends``, or else the sound's energy.
+
+    Raises:
+        AudioFileError: no such audio, nothing voiced in it, or ends that are not inside it.
+    """
+    wide = read_samples(path, WIDE_HZ)
+    ratio = WIDE_HZ // RATE_HZ
+    wide = wide[: len(wide) - len(wide) % ratio]
+    samples = wide if not len(wide) else soxr.resample(wide, WIDE_HZ, RATE_HZ)
+    speech, pauses = _found(samples, path) if ends is None else _known(samples, ends, path)
+    lead = max(0, speech.start - round(_LEAD_S * RATE_HZ))
+    # Whole packets, so that a packet passes with all its samples or not at all.
+    packets = -(-(speech.end - lead) // PACKET_SAMPLES)
+    kept = _cut(samples, lead, speech.end, packets * PACKET_SAMPLES)
+    return Utterance(
+        name=str(path),
+        samples=kept,
+        speech=Span(speech.start - lead, speech.end - lead),
+        pauses=tuple(Span(pause.start - lead, pause.end - lead) for pause in pauses),
+        wide=_cut(wide, lead * ratio, speech.end * ratio, len(kept) * ratio),
+    )
+
+
+def _found(samples: Samples, path: Path) -> tuple[Span, list[Span]]:
+    voiced = stretches(samples, join_ms=_PAUSE_MS)
     if not voiced:
         raise AudioFileError(f"{path}: holds no speech")
-    lead = max(0, voiced[0].start - RATE_HZ // 10)
-    kept = samples[lead : voiced[0].end]
-    # Whole packets, so that a packet passes with all its samples or not at all.
-    kept = np.pad(kept, (0, -len(kept) % PACKET_SAMPLES))
-    return Utterance(str(path), kept, Span(voiced[0].start - lead, voiced[0].end - lead))
+    pauses = [Span(before.end, after.start) for before, after in pairwise(voiced)]
+    return Span(voiced[0].start, voiced[-1].end), pauses
+
+
+def _known(samples: Samples, ends: KnownEnds, path: Path) -> tuple[Span, list[Span]]:
+    times = [ends.begin_s, *(at for pause in ends.pauses_s for at in pause), ends.end_s]
+    if any(after <= before for before, after in pairwise(times)) or ends.begin_s < 0:
+        raise AudioFileError(f"{path}: begin, pauses and end are not in order")
+    places = [round(at * RATE_HZ) for at in times]
+    if places[-1] > len(samples):
+        raise AudioFileError(f"{path}: ends before the speech in it does")
+    pauses = [Span(*places[at : at + 2]) for at in range(1, len(places) - 1, 2)]
+    return Span(places[0], places[-1]), pauses
+
+
+def _cut(samples: Samples, start: int, end: int, length: int) -> Samples:
+    kept = samples[start:end]
+    return np.pad(kept, (0, length - len(kept)))
 
 
 def stretches(samples: Samples, *, join_ms: float, relative: bool = True) -> list[Span]:
     """Where there is sound: 5 ms blocks louder than the floor, joined across pauses shorter than
     ``join_ms``. ``relative`` also asks for 3 % of the loudest block, which drops the background
     of a recording."""
-    blocks = len(samples) // _BLOCK
-    if blocks == 0:
+    if len(samples) < BLOCK:
         return []
-    squares = samples[: blocks * _BLOCK].astype(np.float64).reshape(blocks, _BLOCK) ** 2
-    rms = np.sqrt(squares.mean(axis=1))
+    rms = block_levels(samples)
     floor = max(_FLOOR_RMS, float(rms.max()) * _RELATIVE_FLOOR) if relative else _FLOOR_RMS
     loud = np.flatnonzero(rms > floor)
     if len(loud) == 0:
         return []
-    pause = join_ms * RATE_HZ / 1000 / _BLOCK
+    pause = join_ms * RATE_HZ / 1000 / BLOCK
     breaks = np.flatnonzero(np.diff(loud) > max(1.0, pause))
     starts = np.concatenate(([loud[0]], loud[breaks + 1]))
     ends = np.concatenate((loud[breaks], [loud[-1]])) + 1
-    return [Span(int(a) * _BLOCK, int(b) * _BLOCK) for a, b in zip(starts, ends, strict=True)]
+    return [Span(int(a) * BLOCK, int(b) * BLOCK) for a, b in zip(starts, ends, strict=True)]
+
+
+def block_levels(samples: Samples) -> NDArray[np.float64]:
+    """Root mean square of each whole ``BLOCK``."""
+    whole = samples[: len(samples) // BLOCK * BLOCK].astype(np.float64)
+    levels: NDArray[np.float64] = np.sqrt((whole.reshape(-1, BLOCK) ** 2).mean(axis=1))
+    return levels
 
 
 def placed(chunks: Sequence[Chunk], *, ends_when_seen: bool) -> list[Span]:
@@ -142,46 +212,6 @@ def drawn(chunks: Sequence[Chunk], spans: Sequence[Span], length: int) -> Sample
         if last > first:
             axis[span.start + first : span.start + last] = chunk.samples[first:last]
     return axis
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What the caller heard of one turn, in positions and ms of the axis."""
-
-    starts: int
-    ends: int
-    voice_to_voice_ms: float
-    """From the caller's last voiced sample to the agent's first; negative when the agent began
-    before the caller had finished."""
-    longest_gap_ms: float
-    """Longest silence inside the reply."""
-
-
-def reply_to(said: Span, heard: Sequence[Span], until: int) -> Reply | None:
-    """The reply to what was said at ``said``: the first sound that begins after the caller began,
-    up to the next thing the caller says (``until``); ``None`` when there is none.
-
-    ``heard`` are the stretches of the agent's sound in order.
-    """
-    mine = [span for span in heard if said.start < span.start < until]
-    if not mine:
-        return None
-    gaps = [later.start - earlier.end for earlier, later in pairwise(mine)]
-    return Reply(
-        starts=mine[0].start,
-        ends=mine[-1].end,
-        voice_to_voice_ms=(mine[0].start - said.end) * 1000 / RATE_HZ,
-        longest_gap_ms=max(gaps, default=0) * 1000 / RATE_HZ,
-    )
-
-
-def stopped_after_ms(said: Span, heard: Sequence[Span]) -> float | None:
-    """How long the agent went on after the caller's first syllable: until the end of the stretch
-    of sound that was running then. ``None`` when the agent was silent already."""
-    for span in heard:
-        if span.start <= said.start < span.end:
-            return (span.end - said.start) * 1000 / RATE_HZ
-    return None
 
 
 def write_stereo(path: Path, left: Samples, right: Samples) -> None:

@@ -11,6 +11,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evals.exchange import reply_to, stopped_after_ms
 from evals.wire_audio import (
     PACKET_SAMPLES,
     RATE_HZ,
@@ -21,8 +22,6 @@ from evals.wire_audio import (
     drawn,
     placed,
     read_utterance,
-    reply_to,
-    stopped_after_ms,
     stretches,
     write_stereo,
 )
