@@ -9,6 +9,7 @@ here instead of being read as an empty answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -80,6 +81,9 @@ class LanguageModel:
         self._url = settings.url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
         self._not_ready_because = ""
+        self._live = 0
+        """Answers being written for callers who wait."""
+        self._reading_ahead: set[asyncio.Timeout] = set()
 
     async def stream(
         self,
@@ -113,20 +117,45 @@ class LanguageModel:
             text_is_call=bool(tools) and call_is_written_as_text(self._settings.engine, tool_choice)
         )
         patience_s = self._settings.first_token_timeout_s
-        async with aclosing(self._answer(body, reader, patience_s)) as items:
-            async for item in items:
-                yield item
+        live = priority == 0
+        try:
+            if live:
+                self._live += 1
+                self._stop_reading_ahead()
+            async with aclosing(self._answer(body, reader, patience_s)) as items:
+                async for item in items:
+                    yield item
+        finally:
+            self._live -= live
 
     async def warm(self, messages: Sequence[Message]) -> None:
         """Let the server read ``messages`` into its prefix cache. Cancel freely.
 
+        Reading ahead for one caller never delays another's answer: it is given up, or not begun,
+        while one is being written.
+
         Raises:
             LanguageModelError: as :meth:`stream`.
         """
-        body = request_body(self._settings, messages, max_tokens=1)
-        async with aclosing(self._answer(body, AnswerReader(), WARM_TIMEOUT_S)) as items:
-            async for _ in items:
-                pass
+        if self._live:
+            return
+        body = request_body(self._settings, messages, max_tokens=1, priority=1)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as giving_way:
+                self._reading_ahead.add(giving_way)
+                try:
+                    async with aclosing(
+                        self._answer(body, AnswerReader(), WARM_TIMEOUT_S)
+                    ) as items:
+                        async for _ in items:
+                            pass
+                finally:
+                    self._reading_ahead.discard(giving_way)
+
+    def _stop_reading_ahead(self) -> None:
+        for reading in self._reading_ahead:
+            if not reading.expired():
+                reading.reschedule(asyncio.get_running_loop().time())
 
     async def ready(self) -> bool:
         """Whether the server is up, has its model loaded and takes our key. Never raises."""

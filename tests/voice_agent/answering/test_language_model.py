@@ -377,6 +377,23 @@ async def test_warming_reads_the_prompt_and_writes_next_to_nothing() -> None:
     assert server.bodies[0]["messages"] == QUESTION
 
 
+async def test_reading_ahead_gives_way_to_an_answer_and_is_not_begun_during_one() -> None:
+    async with serving(sends(delta(""), then=waits_forever)) as server:
+        model = client(server.url)
+        reading = asyncio.create_task(model.warm(QUESTION))
+        async with asyncio.timeout(5):
+            while not server.bodies:  # noqa: ASYNC110 - the server has no event for it
+                await asyncio.sleep(0)
+            server.answer = sends(delta("Yes."), then=waits_forever)
+            async with aclosing(model.stream(QUESTION)) as items:
+                assert isinstance(await anext(items), Token)
+                await reading
+                await server.client_left.wait()
+                await model.warm(QUESTION)
+        await model.close()
+    assert len(server.bodies) == 2
+
+
 async def test_the_key_comes_from_the_environment_and_no_connection_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
