@@ -25,7 +25,6 @@ from voice_agent.config import TurnSettings
 from voice_agent.turns.endpointing import is_backchannel, silence_needed_ms
 from voice_agent.turns.events import (
     AgentHeard,
-    AskIfThere,
     BeginUtterance,
     CommitReply,
     CompletenessJudged,
@@ -44,7 +43,6 @@ from voice_agent.turns.events import (
     ReplyOver,
     ResumeAgent,
     SayFiller,
-    SayGoodbye,
     Speculate,
     StopAgent,
     TakeKeys,
@@ -52,6 +50,8 @@ from voice_agent.turns.events import (
     TurnEvent,
     VoiceMeasured,
 )
+from voice_agent.turns.keypad import Keypad
+from voice_agent.turns.silent_caller import SilentCaller
 
 INTERIM_EVERY_MS = 400
 JUDGE_AGAIN_AT_MS = (260, 460)
@@ -66,7 +66,6 @@ who is softer than that over the greeting is more likely its echo."""
 LEVEL_MEMORY_MS = 1000
 PART_AFTER_MS = 12_000
 """In an utterance so long, what was said up to a pause is settled and not transcribed again."""
-KEYS_END_MS = 2500
 GIVE_UP_MS = 15_000
 """A committed reply unheard for so long is lost, and the caller is spoken to again."""
 HYSTERESIS = 0.15
@@ -112,11 +111,9 @@ class TurnEngine:
         self._stopped = False
         self._ours = True
         self._person_rung = False
-        self._quiet_since_ms = 0
         self._unheard_ms = 0
-        self._asked = 0
-        self._keys = ""
-        self._last_key_ms = 0
+        self._silent_caller = SilentCaller(settings)
+        self._keypad = Keypad()
 
     def new_reply(self) -> int:
         """A number for a reply that answers no question, such as the greeting; committed."""
@@ -142,19 +139,19 @@ class TurnEngine:
                 self._agent_audible = audible
                 self._agent_asking = asking
                 self._agent_was_heard |= audible
-                self._quiet_since_ms = self._now_ms
+                self._silent_caller.restart(self._now_ms)
                 return []
             case ReplyOver(reply):
                 if self._committed and self._committed[0] == reply:
                     self._committed = None
                     self._stopped = False
-                self._quiet_since_ms = self._now_ms
+                self._silent_caller.restart(self._now_ms)
                 return []
             case KeyPressed(at_ms, digit):
                 return self._press(at_ms, digit)
             case PersonRung(waiting):
                 self._person_rung = waiting
-                self._quiet_since_ms = self._now_ms
+                self._silent_caller.restart(self._now_ms)
                 return []
             case LineChanged(ours):
                 self._ours, self._person_rung = ours, False
@@ -195,7 +192,7 @@ class TurnEngine:
         self._began_ms = self._now_ms - self._voice_run_ms
         self._last_voice_ms = self._last_interim_ms = self._now_ms
         self._voiced_ms = self._voice_run_ms
-        self._asked = 0
+        self._silent_caller.answered()
         decisions: list[Decision] = []
         if self._committed and not self._agent_was_heard and self._committed[1]:
             reply, self._carried = self._committed
@@ -305,7 +302,7 @@ class TurnEngine:
         self._prepared = self._settled = ""
         self._voice_run_ms = 0
         self._pause += 1
-        self._quiet_since_ms = self._now_ms
+        self._silent_caller.restart(self._now_ms)
 
     def _prepare(self, text: str) -> list[Decision]:
         if self._caller is Caller.QUIET or len(text.split()) < 3 or text == self._prepared:
@@ -337,42 +334,32 @@ class TurnEngine:
         return asked and late and silent and not self._filled
 
     def _press(self, at_ms: int, digit: str) -> list[Decision]:
-        self._asked = 0
-        self._quiet_since_ms = self._now_ms
+        self._silent_caller.answered()
+        self._silent_caller.restart(self._now_ms)
         if not self._ours:
             return []
-        if digit != "#":
-            self._keys += digit
-            self._last_key_ms = max(at_ms, self._now_ms)
-            return []
-        keys, self._keys = self._keys, ""
+        keys = self._keypad.press(max(at_ms, self._now_ms), digit)
         return [TakeKeys(keys)] if keys else []
 
     def _watch_keys(self) -> list[Decision]:
-        if not self._keys or self._now_ms - self._last_key_ms < KEYS_END_MS:
-            return []
-        keys, self._keys = self._keys, ""
-        return [TakeKeys(keys)]
+        keys = self._keypad.due(self._now_ms)
+        return [TakeKeys(keys)] if keys else []
 
     def _watch_silence(self, step_ms: int) -> list[Decision]:
-        waiting = self._committed is not None
-        if waiting and not self._agent_audible:
-            self._unheard_ms += step_ms
-        else:
-            self._unheard_ms = 0
+        waiting = self._committed is not None and not self._agent_audible
+        self._unheard_ms = self._unheard_ms + step_ms if waiting else 0
         if self._unheard_ms > GIVE_UP_MS:
             self._committed = None  # whatever it was, the caller waits no longer for it
         if self._is_late():
             self._filled = True
             return [SayFiller()]
         busy = self._agent_audible or self._committed or self._caller is not Caller.QUIET
-        if busy or self._keys or self._person_rung:
-            self._quiet_since_ms = self._now_ms
-            return []
-        if self._now_ms - self._quiet_since_ms < self._settings.prompt_after_s * 1000:
-            return []
-        self._quiet_since_ms = self._now_ms
-        self._asked += 1
-        if self._asked > self._settings.prompts:
-            return [SayGoodbye()]
-        return [AskIfThere(self._asked - 1)]
+        if busy or self._keypad.waiting or self._person_rung:
+            self._silent_caller.restart(self._now_ms)
+        return [*self._silent_caller.watch(self._now_ms)]
+
+    def _is_late(self) -> bool:
+        asked = self._committed is not None and bool(self._committed[1])
+        late = self._unheard_ms >= self._settings.filler_after_ms
+        silent = self._caller is Caller.QUIET and not self._agent_was_heard
+        return asked and late and silent and not self._filled

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.voice_agent.turns.line import PAUSE_MS, SETTINGS, Line, ask
 from voice_agent.config import TurnSettings
 from voice_agent.turns import events as e
-from voice_agent.turns.engine import GIVE_UP_MS, KEYS_END_MS
+from voice_agent.turns.engine import GIVE_UP_MS
+from voice_agent.turns.keypad import KEYS_END_MS
 
 
 def test_a_complete_question_is_prepared_in_the_first_silence_and_committed_soon_after() -> None:
