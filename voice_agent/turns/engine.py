@@ -327,12 +327,6 @@ class TurnEngine:
         reply, self._speculation = self._speculation, None
         return [DropReply(reply)]
 
-    def _is_late(self) -> bool:
-        asked = self._committed is not None and bool(self._committed[1])
-        late = self._unheard_ms >= self._settings.filler_after_ms
-        silent = self._caller is Caller.QUIET and not self._agent_was_heard
-        return asked and late and silent and not self._filled
-
     def _press(self, at_ms: int, digit: str) -> list[Decision]:
         self._silent_caller.answered()
         self._silent_caller.restart(self._now_ms)
