@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -24,6 +24,10 @@ class KnownTurn:
     answer: str
     sources: list[str]
     stages_ms: dict[str, float]
+    turns: int = 1
+    """Into how many turns the agent took it apart."""
+    answered: dict[str, Any] = field(default_factory=dict)
+    """The agent's whole record of the turn that was answered first."""
 
 
 async def ask_record(url: str, token: str, turns: int) -> tuple[dict[str, Any] | None, str]:
@@ -92,4 +96,6 @@ def _joined(turns: Sequence[dict[str, Any]]) -> KnownTurn | None:
         answer=" ".join(str(turn["answer"]) for turn in turns if turn.get("answer")),
         sources=list(dict.fromkeys(sources)),
         stages_ms=dict(turns[-1].get("stages_ms") or {}),
+        turns=len(turns),
+        answered=next((turn for turn in turns if turn.get("voice_to_voice_ms")), turns[-1]),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voice_agent.commands import knowledge, models
+from voice_agent.commands import bench, knowledge, models
 from voice_agent.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption, read_settings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(models.app, name="models")
 app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(bench.app, name="bench")
 
 
 @app.command()
@@ -121,18 +122,6 @@ def demo(config: ConfigOption = DEFAULT_CONFIG) -> None:
     from evals.demo import run
 
     raise typer.Exit(run(settings, config))
-
-
-@app.command()
-def bench(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = False) -> None:
-    """Measure voice-to-voice latency and barge-in on this machine.
-
-    Example: voice-agent bench --json > figures.json
-    """
-    settings = read_settings(config)
-    from evals.latency import run
-
-    raise typer.Exit(run(settings, config, json))
 
 
 @app.command()

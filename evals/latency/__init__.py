@@ -1,5 +1,1 @@
-"""How long callers wait: voice to voice, and the agent's silence after an interruption."""
-
-from evals.latency.bench import run
-
-__all__ = ["run"]
+"""How long callers wait, and what happens when they pause, cough or interrupt; see ``bench``."""

@@ -1,126 +1,260 @@
-"""``make bench``: a simulated caller asks and interrupts over SIP; prints and writes figures.
+"""``voice-agent bench run``: the product rung like callers ring it, part by part.
 
-Each call greets, asks questions from the sample knowledge one after another, and puts every
-second one into the answer to the one before. ``QUICK=1`` in the environment asks fewer.
+A part that fails is reported and the rest goes on. ``latency.json`` is written after every call, so
+that a stop at any moment leaves a valid file, marked incomplete.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from evals.demo import holds
-from evals.latency.figures import Summary, as_json, summarise
+from evals.latency import parts
+from evals.latency.budgets import Held, held, read_budgets
+from evals.latency.figures import written
+from evals.latency.material import people
+from evals.latency.page import write_page
+from evals.latency.run_file import write_run
 from evals.machine import describe
-from evals.rig import Rig, caller, rig, speak
+from evals.rig import Rig, rig
 from voice_agent.config import Settings
 from voice_agent.serve import stop_signals_as_interrupts
 from voice_agent.supervision import ServeError
 
-FOLDER = Path("var/bench")
-QUESTIONS = Path("configs/knowledge_questions.yaml")
-PAIRS_A_CALL = 5
-CALLS, QUICK_CALLS = 5, 1
-INTERRUPT_AFTER_MS = 1300
+CURVE_TIMEOUT_S = 420.0
+CURVE_ENDS_BEFORE_S = 30.0
 
 
-def run(settings: Settings, config: Path, json_output: bool) -> int:
-    """Run the bench; 0 when every turn was answered, 1 otherwise."""
-    del config  # the running product gets one derived from these settings
-    calls = QUICK_CALLS if os.environ.get("QUICK") else CALLS
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure. ``speech``: recorded people; ``noise``: sounds made over the agent;
+    ``calls``: calls that only ask questions, as many as fit if ``None``."""
+
+    quick: bool
+    speech: tuple[Path, ...]
+    noise: tuple[Path, ...]
+    calls: int | None
+    line: str
+    stock: bool
+    out: Path
+    budgets: Path
+
+    @property
+    def size(self) -> parts.Size:
+        return parts.QUICK if self.quick else parts.FULL
+
+
+class _Run:
+    """The run as it grows, on disk after every change."""
+
+    def __init__(self, plan: Plan, settings: Settings, console: Console) -> None:
+        self._out = plan.out
+        self._console = console
+        self.began = time.monotonic()
+        self.data: dict[str, Any] = {
+            "complete": False,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "quick": plan.quick,
+            "line": plan.line,
+            "machine": describe(settings),
+            "transport": None,
+            "parts": [],
+            "calls": [],
+            "curve": None,
+        }
+
+    def save(self) -> None:
+        self.data["took_s"] = round(time.monotonic() - self.began, 1)
+        write_run(self._out, self.data)
+
+    def add(self, call: dict[str, Any]) -> None:
+        self.data["calls"].append(call)
+        self.save()
+
+    def part(self, name: str, work: Callable[[], None]) -> None:
+        """Do one part; what it raises is noted and the run goes on."""
+        began = time.monotonic()
+        known: dict[str, Any] = {"name": name, "state": "done", "why": ""}
+        try:
+            with self._console.status(f"{name} …"):
+                work()
+        except Exception as error:
+            known["state"] = "short" if isinstance(error, parts.OutOfTime) else "failed"
+            known["why"] = " ".join(str(error).split()) or type(error).__name__
+        except KeyboardInterrupt:
+            known["state"], known["why"] = "stopped", "stopped by hand"
+            raise
+        finally:
+            known["took_s"] = round(time.monotonic() - began, 1)
+            self.data["parts"].append(known)
+            self.save()
+            why = f": {known['why']}" if known["why"] else ""
+            self._console.print(
+                f"{name}: {known['state']} in {known['took_s']:.0f} s{why}",
+                style="dim" if known["state"] == "done" else "yellow",
+                markup=False,
+            )
+
+
+def run(settings: Settings, plan: Plan, json_output: bool) -> int:
+    """Run the bench; 0 when every part was done and every question answered, 1 otherwise.
+
+    Raises:
+        BudgetError: the budgets cannot be read.
+        SpeechError: the recorded speech cannot be used.
+    """
     console = Console(stderr=json_output)
-    questions = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))[: calls * PAIRS_A_CALL * 2]
+    budgets = read_budgets(plan.budgets)
+    spoken = people(plan.speech)
+    bench_run = _Run(plan, settings, console)
+    exit_code = 0
     try:
-        with (
-            stop_signals_as_interrupts(),
-            rig(settings, FOLDER, lambda text: console.print(f"[dim]{text}[/]")) as bench,
-        ):
-            report = _measure(bench, questions, calls, console)
+        with stop_signals_as_interrupts():
+            _measure(bench_run, settings, plan, spoken, console)
+        bench_run.data["complete"] = True
     except ServeError as error:
-        console.print(f"[red]bench: {error}[/]")
+        console.print(f"bench: {error}", style="red", markup=False)
         return error.exit_code
     except KeyboardInterrupt:
-        console.print("bench: stopped")
-        return 1
-    out = FOLDER / "latency.json"
-    out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    summary = report["summary"]
+        console.print("bench: stopped; what was measured is kept")
+        exit_code = 1
+    bench_run.save()
+    summary = bench_run.data["summary"]
+    page = write_page(plan.out, plan.out.with_suffix(".html"), plan.budgets)
     if json_output:
         print(json.dumps(summary, indent=2))
-    console.print(f"[dim]every turn: {out}[/]")
-    return 0 if summary["answered"] == summary["turns"] else 1
+    _show(held(summary, budgets), bench_run.data, console)
+    console.print(f"every turn: {plan.out}\nto look at: {page}", style="dim", highlight=False)
+    failed = any(part["state"] == "failed" for part in bench_run.data["parts"])
+    return exit_code or int(failed or summary["answered"] < summary["turns"])
 
 
 def _measure(
-    bench: Rig, questions: list[dict[str, Any]], calls: int, console: Console
-) -> dict[str, Any]:
-    words = {f"q{number:02d}": question for number, question in enumerate(questions)}
-    files = speak(bench, {name: question["question"] for name, question in words.items()})
-    names = list(words)
-    reports = []
-    for number in track(range(calls), "calls", console=console, transient=True):
-        first = number * PAIRS_A_CALL * 2
-        name = f"call{number}"
-        steps = _steps([files[name] for name in names[first : first + PAIRS_A_CALL * 2]])
-        with caller(bench, name, steps) as process:
-            process.communicate()
-        report = json.loads((bench.folder / f"{name}.json").read_text(encoding="utf-8"))
-        for turn in report["turns"]:
-            question = words[Path(turn["said"]).stem]
-            interrupted = turn["reply_ms"] is not None and not turn["interrupts"]
-            facts = question["must_say"]
-            turn["said"] = question["question"]
-            turn["right"] = (
-                None
-                if interrupted or turn["answer"] is None
-                else all(holds(turn["answer"], fact) for fact in facts)
-            )
-        reports.append(report)
-    summary = summarise(reports)
-    machine = describe(bench.settings)
-    _show(summary, machine, console)
-    return {"summary": as_json(summary), "machine": machine, "calls": reports}
+    bench_run: _Run, settings: Settings, plan: Plan, spoken: list[Any], console: Console
+) -> None:
+    folder, size = plan.out.parent, plan.size
+    deadline = bench_run.began + size.seconds
+
+    def tell(text: str) -> None:
+        console.print(text, style="dim", markup=False)
+
+    bench_run.part("transport", lambda: _probe(bench_run, settings, folder, size, tell))
+    with rig(settings, folder, tell) as product, ExitStack() as beside:
+        bench = parts.Bench(
+            rig=product,
+            size=size,
+            people=spoken,
+            noises=plan.noise,
+            line_ms=(bench_run.data["transport"] or {}).get("median_ms"),
+            add=bench_run.add,
+            deadline=deadline,
+        )
+        bench_run.part("voices", bench.prepare)
+        bench_run.part("questions", lambda: parts.ask(bench))
+        if spoken:
+            bench_run.part("recorded", lambda: parts.ask_recorded(bench))
+        bench_run.part("interruptions", lambda: parts.interrupt(bench))
+        bench_run.part("sounds", lambda: parts.make_sounds(bench))
+        bench_run.part("pauses", lambda: parts.pause(bench))
+        bench_run.part("callers at once", lambda: parts.load(bench))
+        if plan.stock:
+            bench_run.part("stock", lambda: _against_stock(bench, settings, folder, tell, beside))
+    if spoken and size.curve:
+        left_s = deadline - time.monotonic() - CURVE_ENDS_BEFORE_S
+        bench_run.part("curve", lambda: _curve(bench_run, settings, plan, left_s))
 
 
-def _steps(files: list[Path]) -> list[dict[str, Any]]:
-    steps: list[dict[str, Any]] = []
-    for number, file in enumerate(files):
-        if number % 2:
-            steps.append({"interrupt": str(file.resolve()), "after_ms": INTERRUPT_AFTER_MS})
-        else:
-            steps.append({"say": str(file.resolve())})
-    return [*steps, {"wait_s": 4}, {"hang_up": True}]
+def _probe(
+    bench_run: _Run,
+    settings: Settings,
+    folder: Path,
+    size: parts.Size,
+    tell: Callable[[str], None],
+) -> None:
+    from evals.latency.transport import probe
 
-
-def _show(summary: Summary, machine: dict[str, str], console: Console) -> None:
-    table = Table(title="Measured at the caller's end of the wire (SIP, G.711)")
-    table.add_column("figure")
-    table.add_column("median", justify="right")
-    table.add_column("p95", justify="right")
-    rows = (
-        (f"voice to voice, ms ({summary.answered} turns)", summary.p50_ms, summary.p95_ms),
-        (
-            f"agent silent after an interruption, ms ({summary.barge_ins})",
-            summary.barge_in_p50_ms,
-            summary.barge_in_p95_ms,
-        ),
-        ("greeting after answer, ms", summary.greeting_p50_ms, None),
+    bench_run.data["transport"] = asdict(
+        probe(settings, folder / "line", tell, calls=size.probe_calls)
     )
-    for name, median, p95 in rows:
-        table.add_row(name, _cell(median), _cell(p95))
-    for stage, median in summary.stages_p50_ms.items():
-        table.add_row(f"  stage {stage.replace('_', ' ')}, ms", _cell(median), "")
+
+
+def _against_stock(
+    bench: parts.Bench,
+    settings: Settings,
+    folder: Path,
+    tell: Callable[[str], None],
+    beside: ExitStack,
+) -> None:
+    from evals.latency.stock_pipecat import stock
+
+    if time.monotonic() > bench.deadline:
+        raise parts.OutOfTime("no time was left")
+    stack: Rig = beside.enter_context(stock(settings, folder / "stock", tell))
+    parts.against(bench, stack)
+
+
+def _curve(bench_run: _Run, settings: Settings, plan: Plan, left_s: float) -> None:
+    if left_s < CURVE_ENDS_BEFORE_S:
+        raise parts.OutOfTime("no time was left")
+    folder = plan.out.parent
+    out, config = folder / "turn_curve.json", folder / "curve-settings.yaml"
+    config.write_text(yaml.safe_dump(settings.model_dump(mode="json")), encoding="utf-8")
+    out.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "evals.latency.turn_curve", "--config", str(config)]
+    command += ["--out", str(out)]
+    for source in plan.speech:
+        command += ["--speech", str(source)]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=min(left_s, CURVE_TIMEOUT_S),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise parts.OutOfTime("it did not end in time; the next run finds what it kept") from error
+    if done.returncode or not out.exists():
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise RuntimeError(lines[-1] if lines else "it wrote nothing")
+    bench_run.data["curve"] = json.loads(out.read_text(encoding="utf-8"))
+
+
+def _show(rows: list[Held], data: dict[str, Any], console: Console) -> None:
+    summary = data["summary"]
+    table = Table(title="As the caller hears it, at the caller's side of the wire")
+    for title in ("figure", "measured", "to reach", ""):
+        table.add_column(title, justify="left" if title in ("figure", "") else "right")
+    colours = {"met": "green", "missed": "red", "not measured": "yellow"}
+    for row in rows:
+        reach = "" if row.reach is None else written(row.reach, row.figure.unit)
+        verdict = row.verdict or ""
+        colour = colours.get(verdict, "dim")
+        cells = (row.figure.title, written(row.value, row.figure.unit), reach)
+        table.add_row(*cells, f"[{colour}]{verdict}[/]")
     console.print(table)
-    console.print("[dim]" + ", ".join(f"{k}: {v}" for k, v in machine.items()) + "[/]")
-    console.print(f"answers that hold what the knowledge says: {summary.answers_right}")
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.0f}"
+    console.print(
+        f"{summary['answered']} of {summary['turns']} turns answered ({summary['speech']} speech), "
+        f"{summary['barge_ins']} interruptions, {summary['pauses']} pauses, "
+        f"{summary['sounds']} sounds",
+        style="dim",
+        highlight=False,
+    )
+    console.print(
+        ", ".join(f"{key}: {value}" for key, value in data["machine"].items()),
+        style="dim",
+        markup=False,
+        highlight=False,
+    )

@@ -1,0 +1,167 @@
+"""`voice-agent bench`: how long callers wait, measured, compared and shown."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from voice_agent.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption, read_settings
+
+FOLDER = Path("var/bench")
+BUDGETS = Path("configs/bench.yaml")
+
+
+class _RunUnlessSaid(TyperGroup):
+    """`bench` and `bench --json` mean `bench run`."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_RunUnlessSaid,
+    help="Measure how long callers wait, as they hear it, and compare runs.\n\n"
+    "Without a command: `run`. Example: voice-agent bench --json > figures.json",
+)
+
+
+class Line(StrEnum):
+    """How the harness rings."""
+
+    SIP = "sip"
+    WEBRTC = "webrtc"
+
+
+BudgetsOption = Annotated[Path, typer.Option("--budgets", help="What a run must reach.")]
+
+
+@app.command("run")
+def run_command(
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", envvar="QUICK", help="An indicative run in under four minutes."),
+    ] = False,
+    speech: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--speech", help="Folder or speech.json with recorded people; may be repeated."
+        ),
+    ] = None,
+    noise: Annotated[
+        list[Path] | None,
+        typer.Option("--noise", help="WAV or FLAC file heard behind the caller; may be repeated."),
+    ] = None,
+    calls: Annotated[
+        int | None, typer.Option("--calls", min=1, help="Calls that only ask questions.")
+    ] = None,
+    line: Annotated[Line, typer.Option("--line", help="How to ring.")] = Line.SIP,
+    stock: Annotated[
+        bool,
+        typer.Option("--stock/--no-stock", help="Also measure a stock pipecat pipeline."),
+    ] = True,
+    out: Annotated[
+        Path, typer.Option("--out", help="Write the run here; the page goes beside it.")
+    ] = FOLDER / "latency.json",
+    budgets: BudgetsOption = BUDGETS,
+    config: ConfigOption = DEFAULT_CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Ring the product like callers do; print figures, write every turn and a page.
+
+    Exit code 0 when every turn was answered, whatever the figures; 1 when one was not, or a part
+    failed.
+
+    Example: voice-agent bench run --speech recordings/ --out var/bench/today.json
+    """
+    for path in [*(speech or ()), *(noise or ())]:
+        if not path.exists():
+            raise typer.BadParameter(f"there is no {path}")
+    settings = read_settings(config)
+    from evals.latency.bench import Plan, run
+
+    plan = Plan(
+        quick=quick,
+        speech=tuple(speech or ()),
+        noise=tuple(noise or ()),
+        calls=calls,
+        line=line.value,
+        stock=stock,
+        out=out,
+        budgets=budgets,
+    )
+    raise typer.Exit(run(settings, plan, json))
+
+
+@app.command("compare")
+def compare_command(
+    a: Annotated[Path, typer.Argument(help="The run before.")],
+    b: Annotated[Path, typer.Argument(help="The run after.")],
+    budgets: BudgetsOption = BUDGETS,
+    json: JsonOption = False,
+) -> None:
+    """Say how B differs from A and whether that is chance; exit code 1 if B breaks a budget.
+
+    Example: voice-agent bench compare before.json after.json
+    """
+    from evals.latency.compare import run
+
+    raise typer.Exit(run(a, b, budgets, json))
+
+
+@app.command("page")
+def page_command(
+    file: Annotated[Path, typer.Argument(help="A run.")] = FOLDER / "latency.json",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where; default: beside the run.")
+    ] = None,
+    budgets: BudgetsOption = BUDGETS,
+) -> None:
+    """Draw a run's page again: one HTML file that needs nothing else.
+
+    Example: voice-agent bench page var/bench/latency.json
+    """
+    from evals.latency.page import write_page
+
+    typer.echo(write_page(file, out or file.with_suffix(".html"), budgets))
+
+
+@app.command("engines")
+def engines_command(
+    engines: Annotated[
+        list[str] | None, typer.Option("--with", help="Only this engine; may be repeated.")
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Measure every language-model server there is on this machine; say which one suits it.
+
+    Example: voice-agent bench engines
+    """
+    settings = read_settings(config)
+    from evals.latency.engines import run
+
+    raise typer.Exit(run(settings, engines=engines, json_output=json))
+
+
+@app.command("prepare")
+def prepare_command(
+    folder: Annotated[Path, typer.Argument(help="Folder of WAV or FLAC files.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where; default: speech.json in the folder.")
+    ] = None,
+) -> None:
+    """Find where recordings speak, pause and end, for `run --speech`; a person may correct it.
+
+    Example: voice-agent bench prepare recordings/
+    """
+    from evals.latency.speech import write_prepared
+
+    written = out or folder / "speech.json"
+    recordings, utterances = write_prepared(folder, written)
+    typer.echo(f"{written}: {utterances} utterances in {recordings} recordings")
