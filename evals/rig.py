@@ -10,7 +10,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ import yaml
 
 from evals.wire_line import free_port
 from voice_agent.config import Settings, SynthesiserSettings, load
+from voice_agent.processes import OWN_AGENT
 from voice_agent.serve import running
 from voice_agent.speech.synthesiser import Synthesiser
 
@@ -62,8 +63,16 @@ def derive(settings: Settings, folder: Path, human_port: int) -> dict[str, Any]:
 
 
 @contextmanager
-def rig(settings: Settings, folder: Path, report: Callable[[str], None]) -> Iterator[Rig]:
+def rig(
+    settings: Settings,
+    folder: Path,
+    report: Callable[[str], None],
+    *,
+    agent: Sequence[str] = OWN_AGENT,
+) -> Iterator[Rig]:
     """The product, running from a derived settings file; everything is stopped afterwards.
+
+    Another ``agent`` that speaks the media stream may take the product's place.
 
     Raises:
         ServeError: something does not start.
@@ -75,7 +84,12 @@ def rig(settings: Settings, folder: Path, report: Callable[[str], None]) -> Iter
     config.write_text(yaml.safe_dump(derive(settings, folder, human_port)), encoding="utf-8")
     derived = load(config)
     with running(
-        derived, config, report=report, run_folder=folder / "run", log_folder=folder / "log"
+        derived,
+        config,
+        report=report,
+        run_folder=folder / "run",
+        log_folder=folder / "log",
+        agent=agent,
     ):
         uri = f"sip:agent@127.0.0.1:{derived.gateway.sip.port}"
         yield Rig(derived, config, folder, uri, human_port)

@@ -74,8 +74,16 @@ def ports(settings: Settings) -> list[Port]:
     return needed
 
 
+OWN_AGENT = ("voice_agent", "agent")
+
+
 def plan(
-    settings: Settings, config: Path, *, voice: Path | None, language_model: Path | None
+    settings: Settings,
+    config: Path,
+    *,
+    voice: Path | None,
+    language_model: Path | None,
+    agent: Sequence[str] = OWN_AGENT,
 ) -> list[Process]:
     """The processes of this configuration.
 
@@ -84,6 +92,7 @@ def plan(
         config: the file the children read themselves.
         voice: the Piper voice to serve.
         language_model: the GGUF file to serve; None when that server runs already.
+        agent: the module, and its arguments, that answers media streams; it is given ``--config``.
     """
     python = sys.executable
     wanted = []
@@ -114,16 +123,19 @@ def plan(
         command += ["--log-format", settings.logging.format]
         ready = http_url(synthesiser.host, synthesiser.port, "/readyz")
         wanted.append(Process("synthesiser", tuple(command), ready, priority=10, stop_wait_s=5))
-    own = (python, "-m", "voice_agent")
     ready = http_url(settings.media.host, settings.media.port, "/readyz")
-    agent = (*own, "agent", "--config", str(config))
+    command = [python, "-m", *agent, "--config", str(config)]
     # The agent opens the knowledge index and the gateway plays the phone prompts, so each is
     # started once that exists.
-    wanted.append(Process("agent", agent, ready, priority=20, stop_wait_s=10, autostart=False))
+    wanted.append(
+        Process("agent", tuple(command), ready, priority=20, stop_wait_s=10, autostart=False)
+    )
     web = settings.gateway.web
     ready = http_url(web.host, web.port, "/readyz") if web.enabled else ""
-    gateway = (*own, "gateway", "--config", str(config))
-    wanted.append(Process("gateway", gateway, ready, priority=30, stop_wait_s=20, autostart=False))
+    command = [python, "-m", "voice_agent", "gateway", "--config", str(config)]
+    wanted.append(
+        Process("gateway", tuple(command), ready, priority=30, stop_wait_s=20, autostart=False)
+    )
     return wanted
 
 

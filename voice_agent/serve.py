@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from voice_agent import phone_prompts
 from voice_agent.check import findings
 from voice_agent.config import Settings
 from voice_agent.models import locate
-from voice_agent.processes import http_url, loopback_of, plan
+from voice_agent.processes import OWN_AGENT, http_url, loopback_of, plan
 from voice_agent.supervision import Report, ServeError, Supervisor, wait_ready, watch
 
 __all__ = [
@@ -100,8 +100,11 @@ def running(
     report: Report = _say_nothing,
     run_folder: Path = Path("var/run"),
     log_folder: Path = Path("var/log"),
+    agent: Sequence[str] = OWN_AGENT,
 ) -> Iterator[tuple[Addresses, Supervisor]]:
     """Everything up and ready inside the block, everything stopped after it.
+
+    Another ``agent`` that speaks the media stream may take our own one's place (see ``plan``).
 
     Raises:
         ServeError: something does not start; what did start is stopped first.
@@ -114,6 +117,7 @@ def running(
         config.resolve(),
         voice=locate(folder, settings.speech.synthesiser.voice),
         language_model=locate(folder, model.model_file) if model.serve else None,
+        agent=agent,
     )
     supervisor = Supervisor(processes, run_folder, log_folder)
     try:
