@@ -81,6 +81,13 @@ class Ear:
         self.heard.append(heard)
         return heard
 
+    def pass_over(self, sequence: int) -> None:
+        """A packet of the same stream that is no sound (a key): it is not missing."""
+        if self._source is not None:
+            number = self._sequence.value(sequence)
+            if number == self._last + 1:
+                self._last = number
+
 
 def sounding(heard: Sequence[Heard], zero_s: float) -> tuple[list[Chunk], list[Span]]:
     """What sounds of each packet, and where on the axis that begins at ``zero_s``.
