@@ -13,7 +13,7 @@ from itertools import count
 import numpy as np
 
 WIDTH, HEIGHT = 520, 300
-LEFT, RIGHT, TOP, BOTTOM = 54, 16, 30, 46
+LEFT, RIGHT, TOP, BOTTOM = 54, 26, 30, 46
 TICKS = 5
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 
@@ -80,13 +80,16 @@ class Plot:
                 )
         self.keys.append((series.name, series.style))
 
-    def limit(self, label: str, *, x: float | None = None, y: float | None = None) -> None:
-        """A dashed line at a budget, named beside it."""
+    def limit(
+        self, label: str, *, x: float | None = None, y: float | None = None, row: int = 0
+    ) -> None:
+        """A dashed line at a budget, named beside it; upright ones at a ``row`` of their own."""
         if x is not None and x <= self.x_max:
             at = self.x(x)
             self.body.append(
                 f'<line class="limit" x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
-                f'<text class="note" x="{at + 4}" y="{TOP + 10}">{escape(label)}</text>'
+                f'<text class="note" x="{at + 4}" y="{(TOP + HEIGHT - BOTTOM) / 2 + 20 * row}">'
+                f"{escape(label)}</text>"
             )
         if y is not None and y <= self.y_max:
             at = self.y(y)

@@ -324,6 +324,6 @@ def written(value: float | None, unit: str) -> str:
         case "ms":
             return f"{value:,.0f} ms"
         case "share":
-            return f"{value:.0%}" if value in (0, 1) else f"{value:.1%}"
+            return f"{value * 100:.1f}".removesuffix(".0") + " %"
         case _:
             return f"{value:.2f} ×"

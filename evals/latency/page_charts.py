@@ -38,10 +38,9 @@ def wait_panels(run: Run, budgets: Mapping[str, Budget]) -> str:
         if values:
             bars.bars(name, style, edges, shares[name][0])
             rising.line(Series(name, style, shares[name][1], marked=False))
-    for figure, label in (("p50_ms", "median"), ("p95_ms", "95 %")):
-        reach = _reach(budgets, figure)
-        if reach is not None:
-            rising.limit(f"{label} budget" if label == "median" else "95 % budget", x=reach)
+    for row, (figure, label) in enumerate((("p50_ms", "half"), ("p95_ms", "95 %"))):
+        if (reach := _reach(budgets, figure)) is not None:
+            rising.limit(f"budget for {label}: {reach:,.0f} ms", x=reach, row=row)
     return f'{head}<p>{escape(words)}</p><div class="two">{_panel(bars)}{_panel(rising)}</div>'
 
 
@@ -78,7 +77,7 @@ def load_panel(run: Run, budgets: Mapping[str, Budget]) -> str:
         tallest,
         x_ticks=counts,
     )
-    for name, key, style in (("median", "p50_ms", "ours"), ("95 %", "p95_ms", "stock")):
+    for name, key, style in (("median", "p50_ms", "ours"), ("95 %", "p95_ms", "tail")):
         points = [(count, row[key]) for count, row in zip(counts, rows, strict=True)]
         notes = [f"{row['callers']} at once, {name}: {row[key]:,.0f} ms" for row in rows]
         plot.line(Series(name, style, points, notes))
@@ -114,7 +113,7 @@ def curve_panel(run: Run, budgets: Mapping[str, Budget]) -> str:
     plot = Plot(title, words, "median delay, ms", "pauses cut into", widest, tallest or 1.0, True)
     for name, style, dial, other in (
         ("smart-turn threshold turned", "ours", "threshold", "end_silence_ms"),
-        ("shortest silence turned", "stock", "end_silence_ms", "threshold"),
+        ("shortest silence turned", "second", "end_silence_ms", "threshold"),
     ):
         chosen = sorted(
             (one for one in dials if one[other] == now[other] and one[dial] != now[dial]),
