@@ -9,6 +9,7 @@ are a little alike.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,7 @@ def run(a: Path, b: Path, budgets_file: Path, json_output: bool) -> int:
         before, after = read_run(a), read_run(b)
         budgets = read_budgets(budgets_file)
     except (RunFileError, BudgetError) as error:
-        Console(stderr=True).print(f"bench compare: {error}", markup=False, highlight=False)
+        print(f"bench compare: {error}", file=sys.stderr)
         return error.exit_code
     differences = compare(before, after, budgets)
     warnings = differing(before, after)
