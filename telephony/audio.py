@@ -79,6 +79,11 @@ class Resampler:
         """Next output's position on the up-sampled grid, from the first sample of the next feed."""
         self.delay_ms = 1000 * half / (self._up * from_hz)
 
+    def forget(self) -> None:
+        """What comes next does not continue what came before."""
+        self._history = np.zeros_like(self._history)
+        self._ahead = 0
+
     def feed(self, audio: bytes) -> bytes:
         """The next chunk at the new rate."""
         if self._up == self._down or not audio:

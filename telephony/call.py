@@ -53,7 +53,7 @@ class Leg(Protocol):
     """One party on the line, SIP or WebRTC. Audio is frames of the media stream's format.
 
     Audio methods never block and never raise: a leg that has ended gives ``None`` and drops what
-    it is sent. The call's clock pulls and pushes one frame every 20 ms.
+    it is sent. The call's clock pulls one frame every 20 ms, and pushes as many on the average.
     """
 
     leg_id: str
@@ -67,8 +67,13 @@ class Leg(Protocol):
     def receive_frame(self) -> bytes | None:
         """The next 20 ms from this party; ``None`` when nothing has arrived."""
 
+    @property
+    def lead_ms(self) -> int:
+        """How much of what can be had early should stand unsent in the leg; 0: none."""
+
     def send_frame(self, frame: bytes) -> None:
-        """Queue 20 ms for this party."""
+        """Queue 20 ms for this party, or several frames at once. A leg that is sent nothing is
+        silent by itself."""
 
     def flush(self) -> None:
         """Forget frames queued and not yet on the wire."""

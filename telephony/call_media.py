@@ -7,12 +7,13 @@ gives a frame to every listener, the agent and the recording.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 import structlog
 
 from telephony import metrics
 from telephony.agent_link import AgentStream
-from telephony.audio import SILENCE, Concealer
+from telephony.audio import SILENCE, Concealer, in_frames
 from telephony.bridge import Party, heard_by, hearing
 from telephony.call import CallStage, HumanStage, Leg, LegState, next_stage
 from telephony.media_stream import FRAME_MS, Mark
@@ -49,7 +50,11 @@ class CallMedia:
         """The announcement has been heard to its end."""
         self.prompt_finished = asyncio.Event()
         """The prompt has been played to its end, and the leg has sent it."""
+        self.reply_begun = asyncio.Event()
+        """The first frames of a reply are with the leg; ``note_sent`` tells when they leave."""
         self._playout = Playout()
+        self._for_recording: deque[bytes] = deque()
+        """Given to the caller's leg and not yet to the recording, which takes one a tick."""
         self._refusing = False
         self._announcement = Playout()
         self._prompt: Prompt | None = None
@@ -134,6 +139,10 @@ class CallMedia:
             if not self._refusing:
                 log.error("agent_audio_refused", buffered_ms=self._playout.buffered_ms)
         self._refusing = refused_ms > 0
+        if self._agent_may_lead() and not self.caller.unsent_ms:
+            # Into silence a reply goes at once; the tick would come up to 20 ms later.
+            self._send_ahead()
+            self._settle()
 
     def take_mark(self, name: str) -> bool:
         """A mark from the agent; False when there are too many."""
@@ -148,6 +157,7 @@ class CallMedia:
         cleared, marks = self._playout.clear(at_ms, self.caller.unsent_ms)
         if self.stage is not CallStage.BRIDGED:
             self.caller.flush()
+            self._for_recording.clear()
         if self.stream:
             for name in marks:
                 self.stream.send(Mark(name))
@@ -166,17 +176,32 @@ class CallMedia:
             frames[Party.HUMAN] = self._from_human(human)
         if self.stream:
             self.stream.send_audio(heard_by(Party.AGENT, frames, who))
-        heard = SILENCE
-        if _has_room(self.caller, catching_up):
+        if self._agent_may_lead():
+            self._send_ahead()
+        elif _has_room(self.caller, catching_up):
             self._speak_to_caller(frames, who[Party.CALLER])
-            heard = heard_by(Party.CALLER, frames, who)
-            self.caller.send_frame(heard)
+            if any(party in frames for party in who[Party.CALLER]):
+                self._send_to_caller(heard_by(Party.CALLER, frames, who))
         if human and _has_room(human, catching_up):
             self._speak_to_human(human, frames, who[Party.HUMAN])
             human.send_frame(heard_by(Party.HUMAN, frames, who))
+        heard = self._for_recording.popleft() if self._for_recording else SILENCE
         if self.recording:
             self.recording.add(frames[Party.CALLER], heard)
         self._settle()
+
+    def note_sent(self, since_tick_ms: int) -> bool:
+        """Between ticks: tell the agent as soon as its reply's first packet has left.
+
+        False when there is no reply of which that is still to come.
+        """
+        if self.stream is None or not self._playout.begins:
+            self.reply_begun.clear()
+            return False
+        at_ms = self.stream.clock_ms + since_tick_ms
+        if report := self._playout.first_report(at_ms, self.caller.unsent_ms):
+            self.stream.send(report)
+        return self._playout.begins
 
     def count(self) -> None:
         """Add this call's frames to the metrics; once, at its end."""
@@ -188,31 +213,69 @@ class CallMedia:
             return self._hold_tone.pop_frame() or SILENCE
         return self._human_concealer.next_frame(received)
 
+    def _agent_may_lead(self) -> bool:
+        """The agent speaks alone, and far enough ahead for the leg to hold some of it."""
+        lead_ms = self.caller.lead_ms
+        return (
+            0 < lead_ms <= self._playout.buffered_ms
+            and self.caller.state is LegState.ANSWERED
+            and not self.caller_held
+            and Party.AGENT in hearing(self.stage, self.human_stage)[Party.CALLER]
+        )
+
+    def _send_ahead(self) -> None:
+        """Fill the leg's lead with what the agent says next."""
+        if not self.caller.unsent_ms:
+            self._playout.note_leg_dry()
+        ahead: list[bytes] = []
+        room_ms = self.caller.lead_ms - self.caller.unsent_ms
+        while len(ahead) * FRAME_MS < room_ms and (frame := self._playout.pop_frame()):
+            ahead.append(frame)
+        if ahead:
+            self._send_to_caller(b"".join(ahead))
+            self._note_reply()
+
+    def _send_to_caller(self, audio: bytes) -> None:
+        self.caller.send_frame(audio)
+        self._for_recording.extend(in_frames(audio))
+
+    def _note_reply(self) -> None:
+        if self._playout.begins:
+            self.reply_begun.set()
+
     def _speak_to_caller(self, frames: dict[Party, bytes], hears: frozenset[Party]) -> None:
         """Add what agent or prompt say in this frame; at most one of them speaks."""
+        if not self.caller.unsent_ms:
+            self._playout.note_leg_dry()
         agent_frame = None
         if Party.AGENT in hears and not self.caller_held:
             agent_frame = self._playout.pop_frame()
         if agent_frame is not None:
             frames[Party.AGENT] = agent_frame
+            self._note_reply()
             return
-        self._playout.note_other_frame()
+        if self._speak_without_agent(frames, hears):
+            self._playout.note_other_frame()
+
+    def _speak_without_agent(self, frames: dict[Party, bytes], hears: frozenset[Party]) -> bool:
+        """Add what a person or a prompt says; False when nobody speaks."""
         if Party.PROMPT not in hears:
-            return
+            return any(party in frames for party in hears)
         if self._prompt is None:
             if self.human_stage is not HumanStage.ABSENT:
                 # A person is being rung or told why: silence would be taken for the end.
                 frames[Party.PROMPT] = self._hold_tone.pop_frame() or SILENCE
-            return
+            return Party.PROMPT in frames
         if self._prompt_wait_ms > 0:
             self._prompt_wait_ms -= FRAME_MS
-            return
+            return False
         if (prompt_frame := self._prompt.pop_frame()) is not None:
             frames[Party.PROMPT] = prompt_frame
-            return
+            return True
         self._after_prompt_ms += FRAME_MS
         if self._after_prompt_ms > max(TAIL_MS, self.caller.unsent_ms):
             self.prompt_finished.set()
+        return False
 
     def _speak_to_human(
         self, human: Leg, frames: dict[Party, bytes], hears: frozenset[Party]

@@ -42,6 +42,8 @@ ANSWER_TIMEOUT_S = 15.0
 """An accepted leg that has no media after so long is given up."""
 HANG_UP_TIMEOUT_S = 3.0
 MAX_DIGITS_WAITING = 64
+WATCH_S = 0.003
+"""How often a leg is asked whether a reply's first packet has left."""
 
 
 class CallSession:
@@ -77,6 +79,7 @@ class CallSession:
         self._resumed = False
         self._agent_said_stop = False
         self._tail_ms = TAIL_MS
+        self._ticked_at_s = clock.now_s()
         self._digits: asyncio.Queue[tuple[Leg, str]] = asyncio.Queue(MAX_DIGITS_WAITING)
         self._hand_over: HandOver | None = None
         self._no_hand_over = asyncio.Event()
@@ -94,6 +97,7 @@ class CallSession:
             async with self._group:
                 self._spawn(self._watch_caller())
                 self._spawn(self._keep_time())
+                self._spawn(self._watch_replies_begin())
                 self._spawn(self._press_digits())
                 self._spawn(self._serve(destination))
                 await self._over.wait()
@@ -137,6 +141,7 @@ class CallSession:
         async for frames in ticks(self._clock, pacer):
             for number in range(frames):
                 self.media.tick(catching_up=number + 1 < frames)
+            self._ticked_at_s = self._clock.now_s()
             if pacer.stalls > stalls:
                 metrics.CLOCK_STALLS.inc(pacer.stalls - stalls)
                 stalls = pacer.stalls
@@ -144,6 +149,14 @@ class CallSession:
                 self._tail_ms -= int(FRAME_S * 1000) * frames
                 if self._tail_ms <= 0:
                     self.end("agent_hung_up")
+
+    async def _watch_replies_begin(self) -> None:
+        """The agent learns within ``WATCH_S`` when a reply's first packet leaves."""
+        while True:
+            await self.media.reply_begun.wait()
+            since_tick_s = self._clock.now_s() - self._ticked_at_s
+            if self.media.note_sent(round(since_tick_s * 1000)):
+                await self._clock.sleep_until(self._clock.now_s() + WATCH_S)
 
     async def _answer(self) -> None:
         """Accept the caller, once."""

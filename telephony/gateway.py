@@ -25,6 +25,7 @@ from telephony.clock import Clock, LoopClock
 from telephony.errors import GatewayError, LineFailed, LineUnavailable
 from telephony.handover import Dial
 from telephony.prompts import Prompts
+from telephony.realtime import ask_for_priority
 from telephony.routing import Answering, Destination, route
 from telephony.settings import GatewaySettings
 
@@ -181,6 +182,8 @@ async def serve(settings: GatewaySettings) -> None:
     from telephony.web_server import WebServer
 
     check_exposure(settings)
+    if settings.realtime:
+        ask_for_priority()
     gateway = Gateway(settings, prompts=await asyncio.to_thread(Prompts.load, settings.prompts))
     stop = _signalled(gateway)
     sip: SipLine | None = None

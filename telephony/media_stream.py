@@ -67,8 +67,14 @@ class Playout:
     """What the caller has really heard: agent audio played since ``start``, in ms of audio.
 
     ``at_ms`` is the caller's audio clock (frames sent up, times 20) when this was true.
-    ``buffered_ms`` has been received from the agent and is not yet played. Sent every 100 ms while
-    anything plays and once when the buffer runs dry.
+    ``buffered_ms`` has been received from the agent and is not yet played. Sent at once when the
+    first packet of a reply into silence has left, every 100 ms while anything plays, and once when
+    the buffer runs dry.
+
+    Audio leaves in packets, the first sample with its packet. In the first report of a reply
+    ``at_ms`` is the end of that packet's time, so ``at_ms`` less the reply's part of ``played_ms``
+    is when its first sample left, within a few ms. In later reports the packet last sent counts as
+    played: they are up to 20 ms ahead of the ear.
     """
 
     event: ClassVar[str] = "playout"

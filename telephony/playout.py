@@ -38,6 +38,13 @@ class Playout:
         self._marks: deque[tuple[int, str]] = deque()
         self._since_report_ms = 0
         self._dry_told = True
+        self._begins_after: int | None = None
+        """Bytes played before a reply of which nothing is on the wire yet."""
+
+    @property
+    def begins(self) -> bool:
+        """A reply was given to the leg and nothing of it is known to be on the wire."""
+        return self._begins_after is not None
 
     @property
     def buffered_ms(self) -> int:
@@ -74,10 +81,16 @@ class Playout:
             return None
         frame = bytes(self._buffer[:FRAME_BYTES])
         del self._buffer[:FRAME_BYTES]
+        if self._dry_told:
+            self._begins_after = self._popped_bytes
         self._popped_bytes += len(frame)
         self._ledger.append(len(frame))
         self._dry_told = False
         return frame.ljust(FRAME_BYTES, b"\0")
+
+    def note_leg_dry(self) -> None:
+        """The leg has sent all it was given."""
+        self._ledger.clear()
 
     def note_other_frame(self) -> None:
         """A frame without agent audio went to the leg (silence, a prompt)."""
@@ -104,13 +117,35 @@ class Playout:
         self._popped_bytes = max(self._popped_bytes - unsent, self._reported_bytes)
         self._ledger.clear()
         self._dry_told = True
+        self._begins_after = None
         self._since_report_ms = 0
         settled = [name for _, name in self._marks]
         self._marks.clear()
         return Cleared(played_ms=self.played_ms(0), dropped_ms=dropped_ms, at_ms=at_ms), settled
 
+    def first_report(self, at_ms: int, unsent_ms: int) -> PlayoutReport | None:
+        """What to tell the agent when the first packet of a reply has just left; else ``None``.
+
+        A packet leaves with its first sample and lasts 20 ms, so the report is dated to its end:
+        ``at_ms`` less what of the reply was played is when the reply began.
+        """
+        if self._begins_after is None:
+            return None
+        unsent = self._unsent_bytes(unsent_ms)
+        if self._popped_bytes - unsent <= self._begins_after:
+            return None
+        begun_bytes, self._begins_after = self._begins_after, None
+        self._since_report_ms = 0
+        played_ms = self.played_ms(unsent_ms)
+        lasts_ms = min(FRAME_MS, played_ms - begun_bytes // _BYTES_PER_MS)
+        buffered_ms = (len(self._buffer) + unsent) // _BYTES_PER_MS
+        return PlayoutReport(played_ms, buffered_ms, at_ms + lasts_ms)
+
     def report(self, at_ms: int, unsent_ms: int) -> PlayoutReport | None:
-        """What to tell the agent after this tick: every 100 ms while playing, once when dry."""
+        """What to tell the agent after this tick: at a reply's first packet, every 100 ms while
+        playing, once when dry."""
+        if first := self.first_report(at_ms, unsent_ms):
+            return first
         unsent = self._unsent_bytes(unsent_ms)
         if not self._buffer and not unsent:
             if self._dry_told:

@@ -55,7 +55,7 @@ class SipSettings(Section):
     rtp_ports: tuple[int, int] = Field((20000, 20999), description="First and last RTP port")
     rtp_timeout_s: int = Field(20, ge=0, description="Free a caller unheard for so long; 0: never")
     jitter_buffer_ms: tuple[int, int] = Field(
-        (20, 200), description="Least and most delay of the adaptive jitter buffer"
+        (0, 200), description="Least and most delay of the adaptive jitter buffer"
     )
     trunk: TrunkSettings | None = Field(None, description="Register with this trunk; absent: none")
 
@@ -121,6 +121,9 @@ class GatewaySettings(Section):
     max_calls: int = Field(20, ge=1, description="Further calls hear busy")
     answering: Literal["agent", "human", "closed"] = Field(
         "agent", description="Who answers new calls"
+    )
+    realtime: bool = Field(
+        True, description="Ask the system for a turn before other processes, where it allows that"
     )
     drain_timeout_s: float = Field(
         15.0, ge=0, description="On shutdown, let live calls go on for so long before ending them"

@@ -5,8 +5,9 @@ the call's clock pulls and pushes a frame every 20 ms. Between the two:
 
 * what was received waits at most ``MAX_BACKLOG_MS``; a backlog that never runs dry for a second is
   delay without use (a clock that runs fast, a stall that is over) and is cut, so live stays live;
-* a frame sent into a dry buffer is led by one frame of silence, so that the stack's clock does not
-  overtake ours, and silence is not sent on top of more than ``ENOUGH_UNSENT_MS``;
+* a single frame sent into a dry buffer is led by one frame of silence, so that the stack's clock
+  does not overtake ours; several at once lead themselves. Silence is not sent on top of more than
+  ``ENOUGH_UNSENT_MS``, and none needs to be sent at all: a dry stack sends its own;
 * the stack flushes at its next packet, and would flush what is written until then as well: frames
   sent after a flush wait for it.
 """
@@ -24,6 +25,9 @@ from telephony.media_stream import FRAME_BYTES, FRAME_MS, SAMPLE_RATE_HZ
 
 MAX_BACKLOG_MS = 200
 ENOUGH_UNSENT_MS = 60
+LEAD_MS = 60
+"""Speech that stands ready in the stack. It delays nothing, since a flush takes it back, and a turn
+of ours may come so late before the caller hears a gap."""
 _TRIM_WINDOW_FRAMES = 50
 _KEPT_BACKLOG_MS = 20
 _MAX_WAITING_FRAMES = 10
@@ -81,7 +85,7 @@ class SipAudio:
         return frame
 
     def send_frame(self, frame: bytes) -> None:
-        """Queue 20 ms for the far end; dropped while there is no audio."""
+        """Queue one or several frames for the far end; dropped while there is no audio."""
         if self._flushing:
             self._waiting.append(frame)
             self._end_flush()
@@ -92,7 +96,9 @@ class SipAudio:
         if buffered_ms > ENOUGH_UNSENT_MS and not any(frame):
             return
         if buffered_ms == 0:
-            self._write(SILENCE)
+            self._down.forget()
+            if len(frame) <= FRAME_BYTES:
+                self._write(SILENCE)
         self._write(frame)
 
     def flush(self) -> None:
@@ -111,7 +117,7 @@ class SipAudio:
         if self._flushing:
             self._end_flush()
         if self._flushing:
-            return len(self._waiting) * FRAME_MS
+            return sum(len(frames) for frames in self._waiting) // _BYTES_PER_MS
         return self._buffered_ms() or 0
 
     # --- receiving -----------------------------------------------------------------------------
@@ -157,7 +163,7 @@ class SipAudio:
             pcm = np.repeat(np.frombuffer(pcm, dtype="<i2"), form.tx_channels).tobytes()
         try:
             if self._streams.write(pcm) < len(pcm):
-                self.refused_ms += FRAME_MS
+                self.refused_ms += len(frame) // _BYTES_PER_MS
         except (AudioNotActive, AudioRestarted):
             self._renew()
 

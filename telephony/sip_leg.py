@@ -12,7 +12,7 @@ from baresip import BaresipError, Call, CallState, DigitEvent, Event, StackEvent
 from baresip.errors import split_status
 
 from telephony.call import DigitPressed, HoldChanged, LegAnswered, LegEnded, LegEvent, LegState
-from telephony.sip_audio import SipAudio
+from telephony.sip_audio import LEAD_MS, SipAudio
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +65,7 @@ class SipLeg:
     stack was started in; at most ``MAX_EVENTS`` wait, later ones but the end are dropped."""
 
     kind: Literal["sip", "webrtc"] = "sip"
+    lead_ms = LEAD_MS
 
     def __init__(
         self,

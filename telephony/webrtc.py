@@ -23,10 +23,11 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 
+from telephony.audio import in_frames
 from telephony.call import DigitPressed, LegAnswered, LegEnded, LegEvent, LegState
 from telephony.media_stream import FRAME_BYTES, FRAME_MS, TransferState
 from telephony.page_messages import CHANNEL, HangUpPressed, read_page_message
-from telephony.webrtc_audio import FrameBacklog, PacedTrack, PacketOrder, SoundDecoder
+from telephony.webrtc_audio import LEAD_MS, FrameBacklog, PacedTrack, PacketOrder, SoundDecoder
 from telephony.webrtc_offer import AUDIO_CODEC, OfferMalformed, checked_description
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,8 @@ def media_addresses(media_host: str | None, web_host: str) -> tuple[str, ...]:
 
 class WebRtcLeg:
     """A call leg to a browser; see ``telephony.call.Leg``."""
+
+    lead_ms = LEAD_MS
 
     def __init__(
         self, remote: str, *, addresses: Sequence[str], ice_servers: Sequence[RTCIceServer] = ()
@@ -140,9 +143,11 @@ class WebRtcLeg:
         return None if self.state is LegState.ENDED else self._incoming.take()
 
     def send_frame(self, frame: bytes) -> None:
-        """Queue 20 ms for the browser; dropped unless it is one frame and the leg is alive."""
-        if self.state is not LegState.ENDED and len(frame) == FRAME_BYTES:
-            self._outgoing.push(frame)
+        """Queue whole frames for the browser; dropped unless the leg is alive."""
+        if self.state is LegState.ENDED or len(frame) % FRAME_BYTES:
+            return
+        for single in in_frames(frame):
+            self._outgoing.push(single)
 
     def flush(self) -> None:
         """Forget frames queued and not yet with the encoder."""

@@ -22,6 +22,8 @@ from telephony.media_stream import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES, SAMPLE_
 
 FRAME_S = FRAME_MS / 1000
 LIMIT_FRAMES = 200 // FRAME_MS
+LEAD_MS = 40
+"""Speech that stands ready for the encoder: what the track holds without going faster."""
 _SAMPLE = Fraction(1, SAMPLE_RATE_HZ)
 
 

@@ -95,6 +95,7 @@ class FakeLeg:
         self.flushes = 0
         self.holds_back_ms = 0
         """How much of what was sent last is not on the wire."""
+        self.lead_ms = 0
         self.answers = True
         self._events: asyncio.Queue[LegEvent] = asyncio.Queue()
 

@@ -40,7 +40,7 @@ async def test_the_agent_hears_the_caller_and_the_caller_the_agent() -> None:
         assert agent.frames[:2] == [voice(7), voice(8)]
         assert caller.heard[:2] == [voice(1000)] * 2
         assert caller.heard[2] == voice(2000)[:100].ljust(FRAME_BYTES, b"\0")
-        assert caller.heard[3] == SILENCE
+        assert len(caller.heard) == 3
         last = agent.of(Playout)[-1]
         assert isinstance(last, Playout)
         assert (last.played_ms, last.buffered_ms) == (43, 0)
@@ -147,7 +147,7 @@ async def test_clear_stops_the_sound_in_the_buffer_and_in_the_leg() -> None:
         assert caller.flushes == 1
         assert len(caller.heard) == 7
         await stage.clock.advance(0.1)
-        assert caller.heard[7:] == [SILENCE] * 5
+        assert len(caller.heard) == 7
 
 
 async def test_a_mark_comes_back_when_its_audio_is_on_the_wire() -> None:
@@ -160,7 +160,8 @@ async def test_a_mark_comes_back_when_its_audio_is_on_the_wire() -> None:
         await eventually(lambda: stage.media().agent_spoke)
         await stage.clock.advance(0.06)
         assert agent.of(Mark) == []
-        await stage.clock.advance(0.04)
+        caller.holds_back_ms = 0
+        await stage.clock.advance(0.02)
         await eventually(lambda: agent.of(Mark))
         assert agent.of(Mark) == [Mark("first")]
 
@@ -258,7 +259,7 @@ async def test_the_hold_prompt_lasts_until_the_new_agents_first_word() -> None:
         await agent.say(voice(9))
         await eventually(lambda: stage.media().agent_spoke)
         await stage.clock.advance(0.04)
-        assert caller.heard[-2:] == [voice(9), SILENCE]
+        assert caller.heard[-1] == voice(9)
 
 
 @pytest.mark.parametrize("status", [503, 500, 401, 404])

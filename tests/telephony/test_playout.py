@@ -113,7 +113,7 @@ def test_clearing_nothing_is_answered_too() -> None:
     assert Playout().clear(at_ms=0, unsent_ms=500) == (Cleared(0, 0, 0), [])
 
 
-def test_reports_come_every_100_ms_and_once_when_dry() -> None:
+def test_reports_come_with_the_first_packet_every_100_ms_and_once_when_dry() -> None:
     playout = Playout()
     playout.add(FRAME * 7)
     reports = []
@@ -122,15 +122,46 @@ def test_reports_come_every_100_ms_and_once_when_dry() -> None:
             playout.note_other_frame()
         reports.append(playout.report(tick * 20, unsent_ms=20))
     said = [report for report in reports if report]
-    assert said == [Report(80, 60, 100), Report(140, 0, 160)]
+    # The first packet is seen to have left at 40 ms and lasts until 60.
+    assert said == [Report(20, 120, 60), Report(120, 20, 140), Report(140, 0, 160)]
 
 
 def test_a_single_frame_is_reported_too() -> None:
     playout = Playout()
     playout.add(FRAME)
     playout.pop_frame()
-    assert playout.report(20, unsent_ms=0) == Report(20, 0, 20)
-    assert playout.report(40, unsent_ms=0) is None
+    assert playout.report(20, unsent_ms=0) == Report(20, 0, 40)
+    assert playout.report(40, unsent_ms=0) == Report(20, 0, 40)
+    assert playout.report(60, unsent_ms=0) is None
+
+
+def test_the_first_report_of_a_reply_dates_its_beginning() -> None:
+    playout = Playout()
+    for begins_at_ms in (205, 333):
+        before_ms = playout.played_ms(0)
+        playout.note_leg_dry()
+        playout.add(FRAME * 4)
+        playout.pop_frame()
+        playout.pop_frame()
+        assert playout.begins
+        assert playout.first_report(begins_at_ms - 3, unsent_ms=40) is None
+        report = playout.first_report(begins_at_ms, unsent_ms=20)
+        assert report
+        assert report.at_ms - (report.played_ms - before_ms) == begins_at_ms
+        assert playout.first_report(begins_at_ms + 3, unsent_ms=20) is None
+        assert not playout.begins
+        while playout.pop_frame():
+            pass
+        assert playout.report(begins_at_ms + 100, unsent_ms=0)
+
+
+def test_a_reply_cleared_before_its_first_packet_never_began() -> None:
+    playout = Playout()
+    playout.add(FRAME * 3)
+    playout.pop_frame()
+    playout.clear(at_ms=20, unsent_ms=20)
+    assert not playout.begins
+    assert playout.first_report(40, unsent_ms=0) is None
 
 
 def test_nothing_is_reported_before_anything_was_said() -> None:
