@@ -79,15 +79,22 @@ def is_silence(samples: npt.NDArray[np.int16]) -> bool:
     return float(np.sqrt(np.mean(samples.astype(np.float64) ** 2))) < _SILENCE_RMS
 
 
-def speech_span_s(samples: npt.NDArray[np.int16]) -> float:
-    """From the first to the last loud 20 ms, in seconds; silence around it does not count."""
+def loud_frames(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.intp]:
+    """Which 20 ms frames are loud against the loudest of them."""
     step = SAMPLE_RATE_HZ // 50
     count = len(samples) // step
     if not count:
-        return len(samples) / SAMPLE_RATE_HZ
+        return np.zeros(0, np.intp)
     frames = samples[: count * step].astype(np.float64).reshape(count, step)
     rms = np.sqrt(np.mean(frames**2, axis=1))
-    loud = np.flatnonzero(rms > max(_SILENCE_RMS, _LOUD_SHARE * float(rms.max())))
+    return np.flatnonzero(rms > max(_SILENCE_RMS, _LOUD_SHARE * float(rms.max())))
+
+
+def speech_span_s(samples: npt.NDArray[np.int16]) -> float:
+    """From the first to the last loud 20 ms, in seconds; silence around it does not count."""
+    if len(samples) < SAMPLE_RATE_HZ // 50:
+        return len(samples) / SAMPLE_RATE_HZ
+    loud = loud_frames(samples)
     return float(loud[-1] + 1 - loud[0]) * 0.02 if len(loud) else 0.0
 
 
@@ -111,7 +118,7 @@ def without_echoes(text: str, span_s: float) -> str:
     Repeated words stay when there was time to say them all: "0 0 0 0" in two seconds.
     """
     words = text.split()
-    if len(words) < 2 or len({_bare(word) for word in words}) > 1:
+    if len(words) < 2 or len({bare(word) for word in words}) > 1:
         return text
     too_fast = len(as_spoken(text)) > _MOST_CHARACTERS_PER_S * span_s
     return words[0] if span_s < _SINGLE_WORD_S or too_fast else text
@@ -149,7 +156,7 @@ def is_looping(text: str) -> bool:
     data = text.encode()
     if len(data) > 40 and len(data) / len(zlib.compress(data)) > _COMPRESSION_LOOPING:
         return True
-    words = _bare(text).split()
+    words = bare(text).split()
     run = 1
     for previous, word in itertools.pairwise(words):
         run = run + 1 if word == previous else 1
@@ -182,7 +189,7 @@ def is_invented(decoding: Decoding) -> bool:
     doubt = decoding.no_speech_probability
     return (
         decoding.average_log_probability - _DOUBT_WEIGHT * doubt < _NOBODY
-        or (doubt > _NO_SPEECH_INVENTED and _bare(decoding.text) in _INVENTIONS)
+        or (doubt > _NO_SPEECH_INVENTED and bare(decoding.text) in _INVENTIONS)
         or not re.search(r"\w", decoding.text)
     )
 
@@ -216,5 +223,6 @@ def join(decodings: Sequence[Decoding]) -> Decoding:
     )
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
+    """Lower case, without punctuation: how two hearings of a word are compared."""
     return " ".join(re.sub(r"[^\w' ]", "", text.lower()).split())

@@ -1,10 +1,11 @@
-"""Speech to text: Whisper, reading only as much as the caller said.
+"""Speech to text: Whisper, reading only as much as the caller said, and most of it on the way.
 
 Whisper was trained on 30 s windows and faster-whisper pads every utterance to that, so that "yes"
-costs as much as half a minute. Here the encoder reads the utterance and a little silence, which is
-several times faster. What that costs in accuracy is taken back by rules measured with
-``evals/transcription.py``: a floor on the window, a cap on tokens by duration, mild penalties
-against repetition, and one retry with more room when a final text loops or is improbable.
+costs as much as half a minute. Here the encoder reads the utterance and a little silence, and of
+an utterance that grows only what follows its settled words (``continuing``). What that costs in
+accuracy is taken back by rules measured with ``evals/transcription.py``: a floor on the window, a
+cap on tokens by duration, mild penalties against repetition, and one retry with more room when a
+final text loops or is improbable.
 
 That silence shows as much no-speech probability together with a low log probability is from
 Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022), section 4.5.
@@ -16,33 +17,23 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import structlog
 from faster_whisper import WhisperModel
-from faster_whisper.tokenizer import Tokenizer
-from faster_whisper.transcribe import get_suppressed_tokens
 
 from voice_agent.config import TranscriberSettings
 from voice_agent.models import locate
-from voice_agent.speech import hearing
+from voice_agent.speech import continuing, hearing
+from voice_agent.speech.continuing import Progress
 from voice_agent.speech.hearing import SAMPLE_RATE_HZ, Decoding
+from voice_agent.speech.reading import Reader, Samples
+from voice_agent.speech.whisper import Whisper
 
 log = structlog.get_logger(__name__)
-
-Samples = npt.NDArray[np.int16]
-
-MAX_PROMPT_TOKENS = 100
-FINAL_BEAM = 2
-"""Against greedy decoding: 3 points of slot recall for no measurable time. 5 gained no more."""
-_FRAMES_PER_S = 100
-_MARK_S = 0.02
-_LANGUAGE_CERTAIN = 0.8
-_LANGUAGE_LEAST_S = 1.5
 
 
 class TranscriberError(Exception):
@@ -63,7 +54,7 @@ class TranscriberUnusable(TranscriberError):
 class Transcript:
     """What was said. ``text`` is empty when nothing was.
 
-    ``language`` is the configured one unless another is nearly certain (finals of 1.5 s and more,
+    ``language`` is the configured one unless another is nearly certain (1.5 s and more,
     multilingual models); ``text`` is then still what it sounded like in the configured language.
     """
 
@@ -72,6 +63,8 @@ class Transcript:
     average_log_probability: float
     language: str
     took_ms: float
+    progress: Progress = field(default_factory=Progress, repr=False, compare=False)
+    """What the next transcript of the same utterance can go on from."""
 
 
 class _Dropped(Exception):
@@ -83,20 +76,8 @@ class Transcriber:
 
     def __init__(self, model: Any, settings: TranscriberSettings) -> None:
         """Use a loaded ``faster_whisper.WhisperModel``; ``load`` is the usual way."""
-        self._model = model
+        self._reader = Reader(Whisper(model, settings))
         self._language = settings.language
-        self._multilingual = bool(model.model.is_multilingual)
-        tokenizer = Tokenizer(
-            model.hf_tokenizer, self._multilingual, task="transcribe", language=settings.language
-        )
-        self._tokenizer = tokenizer
-        expected: list[int] = []
-        if settings.prompt.strip():
-            words = tokenizer.encode(" " + settings.prompt.strip())
-            expected = [tokenizer.sot_prev, *words[:MAX_PROMPT_TOKENS]]
-        self._timed_prompt = [*expected, *tokenizer.sot_sequence]
-        self._plain_prompt = [*self._timed_prompt, tokenizer.no_timestamps]
-        self._suppressed = list(get_suppressed_tokens(tokenizer, [-1]))
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="whisper")
 
     @classmethod
@@ -120,7 +101,7 @@ class Transcriber:
             )
             transcriber = cls(model, settings)
             hum = np.sin(np.arange(SAMPLE_RATE_HZ) / 20.0) * 3000
-            transcriber._transcribe(hum.astype(np.int16), True, threading.Event())
+            transcriber._transcribe(hum.astype(np.int16), True, None, threading.Event())
         except Exception as error:  # CTranslate2 and tokenizers raise types of their own
             reason = " ".join(str(error).split())
             raise TranscriberUnusable(f"{folder}: Whisper cannot use this: {reason}") from error
@@ -137,9 +118,11 @@ class Transcriber:
     ) -> Transcript:
         """The text of ``samples``: 16 kHz mono int16, any length.
 
-        ``so_far`` is an earlier transcript of the beginning of the same samples, to go on from.
-        ``final=False`` is for an utterance still going on: one pass, no retry, no language check.
-        Cancelling returns at once; work not begun is dropped, work begun stops at its next step.
+        ``final=False`` is for an utterance still going on: one pass, no retry. ``so_far`` is an
+        earlier transcript of the beginning of the same samples: what is settled in it is not read
+        again, and if only silence came after it, it is the final text. One of other samples is
+        ignored. Cancelling returns at once; work not begun is dropped, work begun stops at its
+        next step.
 
         Raises:
             TranscriberError: the engine failed.
@@ -151,7 +134,7 @@ class Transcriber:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
-                self._threads, self._transcribe, samples, final, dropped
+                self._threads, self._transcribe, samples, final, so_far, dropped
             )
         except asyncio.CancelledError:
             dropped.set()
@@ -167,98 +150,32 @@ class Transcriber:
 
     # --- in a worker thread ------------------------------------------------------------------
 
-    def _transcribe(self, samples: Samples, final: bool, dropped: threading.Event) -> Transcript:
+    def _transcribe(
+        self, samples: Samples, final: bool, so_far: Transcript | None, dropped: threading.Event
+    ) -> Transcript:
         began = time.perf_counter()
-        language = self._language
-        heard: list[Decoding] = []
+        known = Progress()
+        if so_far is not None and continuing.is_beginning(so_far.progress, samples):
+            known = so_far.progress
+            if final and continuing.says_it_all(known, samples):
+                return replace(so_far, took_ms=_ms_since(began))
+
+        def check() -> None:
+            if dropped.is_set():
+                raise _Dropped
+
+        decoding, progress = Decoding("", 1.0, 0.0), Progress()
         if not hearing.is_silence(samples):
-            for number, window in enumerate(hearing.cut(samples)):
-                decoding, spoken = self._hear(window, final and number == 0, final, dropped)
-                heard.append(decoding)
-                language = spoken or language
-        whole = hearing.join(heard)
+            decoding, progress = self._reader.read(samples, known, final, check)
         return Transcript(
-            text=whole.text,
-            no_speech_probability=whole.no_speech_probability,
-            average_log_probability=whole.average_log_probability,
-            language=language,
-            took_ms=(time.perf_counter() - began) * 1000,
+            text=decoding.text,
+            no_speech_probability=decoding.no_speech_probability,
+            average_log_probability=decoding.average_log_probability,
+            language=(progress.language if decoding.text else None) or self._language,
+            took_ms=_ms_since(began),
+            progress=progress,
         )
 
-    def _hear(
-        self, samples: Samples, check_language: bool, final: bool, dropped: threading.Event
-    ) -> tuple[Decoding, str | None]:
-        duration_s = len(samples) / SAMPLE_RATE_HZ
-        features = self._model.feature_extractor(samples.astype(np.float32) / 32768.0)
-        span_s = hearing.speech_span_s(samples)
-        no_repeat = hearing.no_repeat_tokens(span_s)
-        prompt = self._timed_prompt if hearing.wants_times(span_s) else self._plain_prompt
-        beam = FINAL_BEAM if final else 1
-        decoding: Decoding | None = None
-        language: str | None = None
-        for window_s in hearing.windows_s(duration_s):
-            if dropped.is_set():
-                raise _Dropped
-            encoded = self._encode(features, window_s)
-            if dropped.is_set():
-                raise _Dropped
-            attempt = self._decode(encoded, prompt, duration_s, beam, no_repeat)
-            decoding = attempt if decoding is None else hearing.better(decoding, attempt)
-            if check_language and language is None and duration_s >= _LANGUAGE_LEAST_S:
-                language = self._other_language(encoded)
-            if not final or not hearing.needs_retry(decoding):
-                break
-        assert decoding is not None  # noqa: S101 - windows_s is never empty
-        text = hearing.without_echoes(decoding.text, span_s)
-        decoding = hearing.without_inventions(replace(decoding, text=text))
-        return decoding, language if decoding.text else None
 
-    def _encode(self, features: npt.NDArray[np.float32], window_s: float) -> Any:
-        frames = int(window_s * _FRAMES_PER_S) // 2 * 2
-        window = features[:, :frames]
-        # zeros among log-mel features, as faster-whisper pads: silent samples looped more often
-        padded = np.pad(window, ((0, 0), (0, frames - window.shape[1])))
-        return self._model.encode(padded)
-
-    def _decode(
-        self, encoded: Any, prompt: list[int], duration_s: float, beam: int, no_repeat: int
-    ) -> Decoding:
-        result = self._model.model.generate(
-            encoded,
-            [prompt],
-            beam_size=beam,
-            max_length=min(448, len(prompt) + hearing.most_tokens(duration_s)),
-            repetition_penalty=hearing.REPETITION_PENALTY,
-            no_repeat_ngram_size=no_repeat,
-            suppress_blank=True,
-            suppress_tokens=self._suppressed,
-            return_scores=True,
-            return_no_speech_prob=True,
-        )[0]
-        tokens = result.sequences_ids[0]
-        # CTranslate2's score is the mean over the tokens without the end of text
-        average = result.scores[0] * len(tokens) / (len(tokens) + 1)
-        return Decoding(
-            text=hearing.sayable(self._segments(tokens), duration_s),
-            no_speech_probability=float(result.no_speech_prob),
-            average_log_probability=float(average),
-        )
-
-    def _segments(self, tokens: list[int]) -> list[tuple[float, str]]:
-        """Texts with their starts in seconds; without time marks, one that starts at 0."""
-        first_mark = self._tokenizer.timestamp_begin
-        pieces: list[tuple[float, list[int]]] = [(0.0, [])]
-        for token in tokens:
-            if token >= first_mark:
-                pieces.append(((token - first_mark) * _MARK_S, []))
-            else:
-                pieces[-1][1].append(token)
-        return [(start, self._tokenizer.decode(words)) for start, words in pieces if words]
-
-    def _other_language(self, encoded: Any) -> str | None:
-        if not self._multilingual:
-            return None
-        token, probability = self._model.model.detect_language(encoded)[0][0]
-        language = str(token)[2:-2]
-        certain = probability >= _LANGUAGE_CERTAIN and language != self._language
-        return language if certain else None
+def _ms_since(began: float) -> float:
+    return (time.perf_counter() - began) * 1000

@@ -3,145 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import tokenizers
-from faster_whisper.feature_extractor import FeatureExtractor
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
 
+from tests.voice_agent.speech.fake_whisper import (
+    VOCABULARY,
+    Reading,
+    ids,
+    transcriber_that_reads,
+    voice,
+)
 from voice_agent.config import TranscriberSettings
 from voice_agent.models import ModelMissing
 from voice_agent.speech.transcriber import Transcriber, TranscriberError, TranscriberUnusable
 
 MODELS = Path("var/models")
-_SPECIAL = (
-    "<|startoftranscript|>", "<|en|>", "<|fr|>", "<|transcribe|>", "<|translate|>",
-    "<|startofprev|>", "<|startoflm|>", "<|nospeech|>", "<|notimestamps|>",
-)  # fmt: skip
-_WORDS = ("[UNK]", "yes", "no", "thank", "you", "order", "oak", "desk")
-_VOCABULARY = {word: number for number, word in enumerate((*_WORDS, "<|endoftext|>", *_SPECIAL))}
-
-
-def _tokenizer() -> tokenizers.Tokenizer:
-    tokenizer = tokenizers.Tokenizer(WordLevel(_VOCABULARY, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = Whitespace()
-    return tokenizer
-
-
-@dataclass
-class Reading:
-    """What the fake engine makes of one window."""
-
-    text: str
-    no_speech: float = 0.05
-    score: float = -0.2
-
-
-@dataclass
-class FakeWhisper:
-    """Reads the next of ``readings`` at each pass, the last one for ever after."""
-
-    readings: list[Reading | Exception]
-    language: tuple[str, float] = ("<|en|>", 0.99)
-    multilingual: bool = True
-    windows: list[int] = field(default_factory=list)
-    beams: list[int] = field(default_factory=list)
-    prompts: list[list[int]] = field(default_factory=list)
-    hold: threading.Event = field(default_factory=threading.Event)
-    began: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self.hold.set()
-        self.hf_tokenizer = _tokenizer()
-        self.feature_extractor = FeatureExtractor()
-        self.model = SimpleNamespace(
-            is_multilingual=self.multilingual,
-            generate=self._generate,
-            detect_language=lambda _: [[self.language]],
-        )
-
-    def encode(self, features: np.ndarray) -> str:
-        self.began.set()
-        self.hold.wait(10)
-        self.windows.append(features.shape[1])
-        return "encoded"
-
-    def _generate(self, _: str, prompts: list[list[int]], **how: Any) -> list[Any]:
-        self.prompts.append(prompts[0])
-        self.beams.append(how["beam_size"])
-        reading = self.readings[0] if len(self.readings) == 1 else self.readings.pop(0)
-        if isinstance(reading, Exception):
-            raise reading
-        marks = _VOCABULARY["<|notimestamps|>"] + 1
-        tokens = [
-            marks + int(float(word[1:]) * 50) if word.startswith("@") else _VOCABULARY[word]
-            for word in reading.text.split()
-        ]
-        return [
-            SimpleNamespace(
-                sequences_ids=[tokens], scores=[reading.score], no_speech_prob=reading.no_speech
-            )
-        ]
-
-
-def _transcriber(
-    *readings: Reading | Exception, prompt: str = "", **how: Any
-) -> tuple[Transcriber, FakeWhisper]:
-    engine = FakeWhisper(list(readings), **how)
-    return Transcriber(engine, TranscriberSettings(prompt=prompt)), engine
-
-
-def _voice(seconds: float) -> np.ndarray:
-    noise = np.random.default_rng(1).normal(0, 2_000, int(16_000 * seconds))
-    return noise.astype(np.int16)
 
 
 async def test_an_utterance_is_read_in_a_window_of_its_own_length() -> None:
-    transcriber, engine = _transcriber(Reading("yes"))
-    transcript = await transcriber.transcribe(_voice(9.0))
+    transcriber, engine = transcriber_that_reads(Reading("yes"))
+    transcript = await transcriber.transcribe(voice(9.0))
     assert transcript.text == "yes"
     assert engine.windows == [1000]
     assert transcript.took_ms > 0
 
 
 async def test_a_final_that_loops_is_read_again_with_more_room() -> None:
-    transcriber, engine = _transcriber(Reading("no no no no no no"), Reading("no"))
-    assert (await transcriber.transcribe(_voice(1.0))).text == "no"
+    transcriber, engine = transcriber_that_reads(Reading("no no no no no no"), Reading("no"))
+    assert (await transcriber.transcribe(voice(1.0))).text == "no"
     assert engine.windows[1] > engine.windows[0]
 
 
-async def test_an_interim_is_read_once_and_greedily() -> None:
-    transcriber, engine = _transcriber(Reading("no no no no no no"), Reading("no"))
-    await transcriber.transcribe(_voice(1.0), final=False)
+async def test_an_interim_is_read_once() -> None:
+    transcriber, engine = transcriber_that_reads(Reading("no no no no no no"), Reading("no"))
+    await transcriber.transcribe(voice(1.0), final=False)
     assert len(engine.windows) == 1
-    assert engine.beams == [1]
 
 
 async def test_a_weak_second_reading_does_not_replace_a_better_first() -> None:
-    transcriber, _ = _transcriber(Reading("desk", score=-2.4), Reading("oak", score=-3.5))
-    assert (await transcriber.transcribe(_voice(1.0))).text == "desk"
+    transcriber, _ = transcriber_that_reads(Reading("desk", score=-2.4), Reading("oak", score=-3.5))
+    assert (await transcriber.transcribe(voice(1.0))).text == "desk"
 
 
 @pytest.mark.parametrize(
-    "samples", [np.zeros(0, np.int16), np.zeros(48_000, np.int16), _voice(0.02)]
+    "samples", [np.zeros(0, np.int16), np.zeros(48_000, np.int16), voice(0.02)]
 )
 async def test_silence_is_not_even_given_to_the_engine(samples: np.ndarray) -> None:
-    transcriber, engine = _transcriber(RuntimeError("must not run"))
+    transcriber, engine = transcriber_that_reads(RuntimeError("must not run"))
     transcript = await transcriber.transcribe(samples)
     assert (transcript.text, transcript.no_speech_probability) == ("", 1.0)
     assert engine.windows == []
 
 
 async def test_an_invention_over_noise_is_nothing_heard() -> None:
-    transcriber, _ = _transcriber(Reading("thank you", no_speech=0.8, score=-0.4))
-    transcript = await transcriber.transcribe(_voice(2.0))
+    transcriber, _ = transcriber_that_reads(Reading("thank you", no_speech=0.8, score=-0.4))
+    transcript = await transcriber.transcribe(voice(2.0))
     assert (transcript.text, transcript.language) == ("", "en")
 
 
@@ -157,70 +76,74 @@ async def test_an_invention_over_noise_is_nothing_heard() -> None:
 async def test_another_language_is_noticed_when_it_is_nearly_certain(
     found: tuple[str, float], seconds: float, language: str
 ) -> None:
-    transcriber, _ = _transcriber(Reading("yes"), language=found)
-    assert (await transcriber.transcribe(_voice(seconds))).language == language
+    transcriber, _ = transcriber_that_reads(Reading("yes"), language=found)
+    assert (await transcriber.transcribe(voice(seconds))).language == language
 
 
 async def test_an_english_only_model_is_not_asked_for_the_language() -> None:
-    transcriber, _ = _transcriber(Reading("yes"), language=("<|fr|>", 0.95), multilingual=False)
-    assert (await transcriber.transcribe(_voice(3.0))).language == "en"
+    transcriber, _ = transcriber_that_reads(
+        Reading("yes"), language=("<|fr|>", 0.95), multilingual=False
+    )
+    assert (await transcriber.transcribe(voice(3.0))).language == "en"
 
 
 async def test_expected_words_are_given_to_the_engine() -> None:
-    transcriber, engine = _transcriber(Reading("yes"), prompt="oak desk")
-    await transcriber.transcribe(_voice(1.0))
+    transcriber, engine = transcriber_that_reads(Reading("yes"), prompt="oak desk")
+    await transcriber.transcribe(voice(1.0))
     prompt = engine.prompts[0]
-    assert prompt[:3] == [_VOCABULARY[word] for word in ("<|startofprev|>", "oak", "desk")]
-    assert _VOCABULARY["<|startoftranscript|>"] in prompt
+    assert prompt[:3] == ids("<|startofprev|>", "Ġoak", "Ġdesk")
+    assert VOCABULARY["<|startoftranscript|>"] in prompt
 
 
 @pytest.mark.parametrize(("seconds", "timed"), [(0.6, False), (6.0, True)])
 async def test_longer_speech_is_read_with_time_marks(seconds: float, timed: bool) -> None:
-    transcriber, engine = _transcriber(Reading("yes"))
-    await transcriber.transcribe(_voice(seconds))
-    assert (_VOCABULARY["<|notimestamps|>"] not in engine.prompts[0]) is timed
+    transcriber, engine = transcriber_that_reads(Reading("yes"))
+    await transcriber.transcribe(voice(seconds))
+    assert (VOCABULARY["<|notimestamps|>"] not in engine.prompts[0]) is timed
 
 
 async def test_words_that_begin_after_the_speech_are_not_heard() -> None:
-    transcriber, _ = _transcriber(Reading("@0.0 oak desk @3.9 @3.9 yes no yes no yes no @4.0"))
-    assert (await transcriber.transcribe(_voice(4.0))).text == "oak desk"
+    transcriber, _ = transcriber_that_reads(
+        Reading("@0.0 oak desk @3.9 @3.9 yes no yes no yes no @4.0")
+    )
+    assert (await transcriber.transcribe(voice(4.0))).text == "oak desk"
 
 
 async def test_speech_longer_than_whisper_reads_is_heard_in_pieces() -> None:
-    transcriber, engine = _transcriber(Reading("yes"), Reading("no"), Reading("desk"))
-    assert (await transcriber.transcribe(_voice(70.0))).text == "yes no desk"
+    transcriber, engine = transcriber_that_reads(Reading("yes"), Reading("no"), Reading("desk"))
+    assert (await transcriber.transcribe(voice(70.0))).text == "yes no desk"
     assert max(engine.windows) <= 3000
 
 
 async def test_a_broken_engine_is_a_transcriber_error_and_the_next_call_works() -> None:
-    transcriber, _ = _transcriber(RuntimeError("CUDA out of memory"), Reading("yes"))
+    transcriber, _ = transcriber_that_reads(RuntimeError("CUDA out of memory"), Reading("yes"))
     with pytest.raises(TranscriberError):
-        await transcriber.transcribe(_voice(1.0))
-    assert (await transcriber.transcribe(_voice(1.0))).text == "yes"
+        await transcriber.transcribe(voice(1.0))
+    assert (await transcriber.transcribe(voice(1.0))).text == "yes"
 
 
 @pytest.mark.parametrize(
     "samples", [np.zeros((2, 100), np.int16), np.zeros(100, np.float32), np.zeros(9, np.int32)]
 )
 async def test_audio_of_another_shape_is_refused(samples: Any) -> None:
-    transcriber, _ = _transcriber(Reading("yes"))
+    transcriber, _ = transcriber_that_reads(Reading("yes"))
     with pytest.raises(ValueError, match="int16"):
         await transcriber.transcribe(samples)
 
 
 async def test_cancelling_returns_at_once_and_drops_what_has_not_begun() -> None:
-    transcriber, engine = _transcriber(Reading("yes"))
+    transcriber, engine = transcriber_that_reads(Reading("yes"))
     engine.hold.clear()
-    running = asyncio.create_task(transcriber.transcribe(_voice(1.0), final=False))
+    running = asyncio.create_task(transcriber.transcribe(voice(1.0), final=False))
     await asyncio.to_thread(engine.began.wait, 5)
-    queued = asyncio.create_task(transcriber.transcribe(_voice(1.0)))
+    queued = asyncio.create_task(transcriber.transcribe(voice(1.0)))
     await asyncio.sleep(0)
     for task in (running, queued):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
     engine.hold.set()
-    assert (await transcriber.transcribe(_voice(1.0))).text == "yes"
+    assert (await transcriber.transcribe(voice(1.0))).text == "yes"
     assert len(engine.windows) == 2, "the queued one must never have been read"
     assert len(engine.prompts) == 1, "the running one must have stopped after its window"
 
