@@ -1,17 +1,17 @@
 """Text to speech over HTTP, as a process of its own: ``python -m voice_agent.speech.piper_server``.
 
-Piper is GPL-3.0. It is imported here and nowhere else, and nothing imports this module: the agent
-reaches it over HTTP only, which keeps the agent Apache-2.0 and a crash of the synthesiser
-survivable.
+Piper is GPL-3.0. It is imported by ``piper_voice`` and nowhere else, and nothing but this module
+imports that: the agent reaches it over HTTP only, which keeps the agent Apache-2.0 and a crash of
+the synthesiser survivable.
 
 * ``POST /speech`` with ``{"text": str, "rate": float}`` streams raw 16-bit little-endian mono PCM
-  at 16 kHz, one piece a sentence, each as soon as it is made. 400: not such an object; 413: too
+  at 16 kHz, each piece as soon as it is made. 400: not such an object; 413: too
   much text; 503: too many requests are waiting, or the voice is still loading.
 * ``GET /readyz`` is 200 once the voice is loaded and has spoken once; ``GET /healthz`` always.
 
-One thread makes all sound: a second one slowed both down on two cores. Requests take turns sentence
-by sentence, so a long answer does not hold up another call's first words; a request whose client
-has gone is dropped before its next sentence.
+One thread makes all sound: a second one slowed both down on two cores. Requests take turns piece
+by piece, so a long answer does not hold up another call's first words; a request whose client has
+gone is dropped before its next piece.
 """
 
 from __future__ import annotations
@@ -20,45 +20,26 @@ import argparse
 import asyncio
 import contextlib
 import errno
-import json
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-import onnxruntime
-import soxr
 import structlog
 from aiohttp import web
-from piper.config import PiperConfig, SynthesisConfig
-from piper.voice import PiperVoice
 
 from voice_agent.config import LoggingSettings
 from voice_agent.records import logs
-from voice_agent.speech.clauses import LONGEST, ClauseSplitter
-from voice_agent.speech.silence import tail_after, trim
+from voice_agent.speech.piper_voice import Piper, VoiceUnusable
 
 log = structlog.get_logger(__name__)
 
-SAMPLE_RATE_HZ = 16_000
 MAX_TEXT_CHARACTERS = 4_000
 MAX_WAITING = 16
 RATES = (0.3, 3.0)
-VOLUME = 0.8
-"""Piper scales every sentence to full scale; telephone codecs clip there."""
-
-
-class VoiceUnusable(Exception):
-    """The voice cannot be loaded; the message is one line."""
-
-    code = "voice_unusable"
-    retryable = False
 
 
 class Voice(Protocol):
@@ -66,64 +47,6 @@ class Voice(Protocol):
 
     def say(self, text: str, rate: float) -> Iterator[bytes]:
         """16 kHz PCM16 mono, piece by piece. Blocking."""
-
-
-class Piper:
-    """One Piper voice, loaded and warmed up."""
-
-    def __init__(self, model: Path) -> None:
-        """Load ``model`` (``.onnx``, its configuration beside it as ``.onnx.json``). Blocking.
-
-        Raises:
-            VoiceUnusable: a file is missing or is not a Piper voice.
-        """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        # every sentence has another shape: an arena would only grow (1.3 GB after a long one)
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
-        try:
-            config = PiperConfig.from_dict(
-                json.loads(Path(f"{model}.json").read_text(encoding="utf-8"))
-            )
-            session = onnxruntime.InferenceSession(
-                str(model), sess_options=options, providers=["CPUExecutionProvider"]
-            )
-        except OSError as error:
-            raise VoiceUnusable(f"{error.filename}: {error.strerror}") from error
-        except Exception as error:  # onnxruntime raises types of its own
-            reason = " ".join(str(error).split())
-            raise VoiceUnusable(f"{model}: is not a Piper voice: {reason}") from error
-        self._voice = PiperVoice(session=session, config=config)
-        for warm_up in ("Yes.", "How can I help you with your order today?"):
-            for _ in self.say(warm_up, 1.0):
-                pass
-
-    def say(self, text: str, rate: float) -> Iterator[bytes]:
-        """16 kHz PCM16 mono, one piece a sentence, silence trimmed around each. Blocking."""
-        config = self._voice.config
-        how = SynthesisConfig(length_scale=config.length_scale / rate, volume=VOLUME)
-        for spoken in chain.from_iterable(
-            self._voice.synthesize(part, how) for part in parts(text)
-        ):
-            ending = next((mark for mark in reversed(spoken.phonemes) if mark.strip()), "")
-            audio = trim(spoken.audio_float_array, spoken.sample_rate, tail_ms=tail_after(ending))
-            yield _as_pcm(soxr.resample(audio, spoken.sample_rate, SAMPLE_RATE_HZ, "HQ"))
-
-
-def parts(text: str) -> list[str]:
-    """``text`` in pieces the voice can make within bounded time and memory; usually one."""
-    if len(text) <= LONGEST:
-        return [text]
-    splitter = ClauseSplitter()
-    return [*splitter.feed(text), *splitter.finish()]
-
-
-def _as_pcm(audio: npt.NDArray[np.float32]) -> bytes:
-    scaled = np.clip(np.rint(audio * 32767.0), -32768, 32767)
-    pcm: bytes = scaled.astype("<i2").tobytes()
-    return pcm
 
 
 class SpeechService:

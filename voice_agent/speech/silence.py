@@ -26,27 +26,54 @@ def tail_after(text: str) -> int:
     return TAIL_MS.get(ending, TAIL_UNMARKED_MS)
 
 
-def trim(samples: Samples, rate_hz: int, *, lead_ms: int = LEAD_MS, tail_ms: int) -> Samples:
-    """``samples`` (mono, -1 to 1) with exactly ``lead_ms`` and ``tail_ms`` of quiet around speech.
+class Trimmer:
+    """Speech (mono, -1 to 1) as it is made, with exactly so much quiet around it.
 
-    Cuts or adds; never touches what lies between the first and the last sound except for a fade of
-    3 ms at each cut. All-quiet audio comes back as ``tail_ms`` of silence.
+    Quiet before the first sound is cut or filled up to ``lead_ms``; quiet after a sound is held
+    back until another sound follows, and is cut or filled up at the end. What lies between the
+    first and the last sound is not touched, except for a fade of 3 ms at each cut.
     """
-    window = max(1, rate_hz * _WINDOW_MS // 1000)
-    count = -(-len(samples) // window)
-    padded = np.zeros(count * window, np.float32)
-    padded[: len(samples)] = samples
-    rms = np.sqrt(np.mean(padded.reshape(count, window) ** 2, axis=1)) if count else np.zeros(0)
-    loud = np.flatnonzero(rms > _QUIET_RMS)
-    lead, tail = rate_hz * lead_ms // 1000, rate_hz * tail_ms // 1000
-    if not len(loud):
-        return np.zeros(tail, np.float32)
-    first, last = int(loud[0]) * window, min((int(loud[-1]) + 1) * window, len(samples))
-    begin, end = max(0, first - lead), min(len(samples), last + tail)
-    kept = samples[begin:end].astype(np.float32, copy=True)
-    fade = min(rate_hz * _FADE_MS // 1000, len(kept) // 2)
-    if fade:
-        ramp = np.linspace(0.0, 1.0, fade, dtype=np.float32)
-        kept[:fade] *= ramp
-        kept[-fade:] *= ramp[::-1]
-    return np.pad(kept, (lead - (first - begin), tail - (end - last)))
+
+    def __init__(self, rate_hz: int, *, lead_ms: int = LEAD_MS) -> None:
+        self._rate_hz = rate_hz
+        self._window = max(1, rate_hz * _WINDOW_MS // 1000)
+        self._lead = rate_hz * lead_ms // 1000
+        self._fade = rate_hz * _FADE_MS // 1000
+        self._held = np.zeros(0, np.float32)
+        self._begun = False
+
+    def feed(self, samples: Samples) -> Samples:
+        """Take more; give what is certain to be kept."""
+        held = np.concatenate((self._held, samples.astype(np.float32)))
+        loud = self._loud(held)
+        if not len(loud):
+            self._held = held if self._begun else held[-max(self._lead, self._window) :]
+            return np.zeros(0, np.float32)
+        end = (int(loud[-1]) + 1) * self._window
+        kept, self._held = held[:end], held[end:]
+        if self._begun:
+            return kept
+        self._begun = True
+        first = int(loud[0]) * self._window
+        quiet = min(first, self._lead)
+        kept = kept[first - quiet :].copy()
+        fade = min(self._fade, len(kept))
+        kept[:fade] *= np.linspace(0.0, 1.0, fade, dtype=np.float32)
+        return np.pad(kept, (self._lead - quiet, 0))
+
+    def finish(self, tail_ms: int) -> Samples:
+        """The quiet after the last sound; all of it when there was no sound."""
+        tail = self._rate_hz * tail_ms // 1000
+        rest = self._held[:tail].copy() if self._begun else np.zeros(0, np.float32)
+        fade = min(self._fade, len(rest))
+        if fade:
+            rest[-fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+        return np.pad(rest, (0, tail - len(rest)))
+
+    def _loud(self, samples: Samples) -> npt.NDArray[np.intp]:
+        """Which windows hold sound; an incomplete last one waits."""
+        count = len(samples) // self._window
+        if not count:
+            return np.zeros(0, np.intp)
+        blocks = samples[: count * self._window].reshape(count, self._window)
+        return np.flatnonzero(np.sqrt(np.mean(blocks**2, axis=1)) > _QUIET_RMS)

@@ -14,7 +14,8 @@ import pytest
 from aiohttp import web
 
 from voice_agent.speech import piper_server
-from voice_agent.speech.piper_server import MAX_TEXT_CHARACTERS, Piper, SpeechService, VoiceUnusable
+from voice_agent.speech.piper_server import MAX_TEXT_CHARACTERS, SpeechService
+from voice_agent.speech.piper_voice import Piper, VoiceUnusable, parts_of
 
 
 class FakePiper:
@@ -189,13 +190,13 @@ async def test_two_requests_take_turns_by_sentence() -> None:
 
 @pytest.mark.parametrize("text", ["word " * 300, "x" * 4000, "One. Two! " * 90])
 def test_a_long_text_is_said_in_bounded_parts(text: str) -> None:
-    said = piper_server.parts(text)
+    said = parts_of(text)
     assert max(len(part) for part in said) <= 240
     assert "".join("".join(said).split()) == "".join(text.split())
 
 
 def test_a_usual_text_is_said_in_one_part() -> None:
-    assert piper_server.parts("Yes, of course. It is.") == ["Yes, of course. It is."]
+    assert parts_of("Yes, of course. It is.") == ["Yes, of course. It is."]
 
 
 def test_a_missing_voice_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
