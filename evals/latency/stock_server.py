@@ -43,12 +43,14 @@ class StockServer:
 
     async def warm_up(self) -> None:
         """Wait for the language model's server and let it read the prompt."""
+        because = ""
         while not self._warm:
             try:
                 await self._services.warm_model()
                 self._warm = True
             except Exception as error:  # the server may still be loading its model
-                log.debug("language_model_not_ready", reason=type(error).__name__)
+                if because != (because := " ".join(str(error).split())):
+                    log.warning("language_model_not_ready", reason=because)
                 await asyncio.sleep(RETRY_S)
         log.info("stock_warmed")
 
