@@ -50,6 +50,8 @@ class Spoken:
     span: Span
     interrupts: bool
     pauses: tuple[Span, ...] = ()
+    stalled_ms: float = 0.0
+    """The longest hole in it that our own machine made, because it was busy."""
 
     @property
     def voiced(self) -> list[Span]:
@@ -88,6 +90,9 @@ class SaidTurn:
     torn_gap_ms: float | None = None
     """Longest silence inside the reply in packets that came, at which sound broke off and went on
     at full strength (``wire_audio.torn``): starvation before the wire."""
+    caller_stalled_ms: float = 0.0
+    """The longest hole that the caller's own machine made in what was said: if it is long, the turn
+    says little about the agent."""
     heard: str | None = None
     answer: str | None = None
     sources: list[str] | None = None
@@ -204,6 +209,7 @@ def _turn(said: Spoken, heard: Sequence[Span], until: int) -> tuple[SaidTurn, Sp
         ],
         overlap_ms=round(overlap_ms(said.voiced, heard), 1),
         cut_ins=cut_ins(span, said.pauses, heard),
+        caller_stalled_ms=round(said.stalled_ms, 1),
     )
     stopped_ms = stopped_after_ms(span, heard)
     turn.barge_in_stop_ms = None if stopped_ms is None else round(stopped_ms, 1)

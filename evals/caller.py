@@ -10,130 +10,38 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from evals.agent_record import ask_record, matched
-from evals.call_report import CallReport, SaidTurn, Spoken
-from evals.scenario import HangUp, Press, Say, ScenarioError, Step, Wait, read_scenario
-from evals.wire_audio import AudioFileError, Span, read_utterance, write_stereo
-from evals.wire_call import CallError, WireCall
+from evals.call_report import CallReport, SaidTurn, SoundMade
+from evals.playing import QUIET_MS, Caller, Tell
+from evals.scenario import Say, ScenarioError, Step, read_scenario
+from evals.wire_audio import AudioFileError, read_utterance
+from evals.wire_call import CallError
 from evals.wire_line import WireLine, line_towards
 from telephony.errors import GatewayError
 from telephony.settings import SipSettings
 from voice_agent.config import ConfigError, Settings, load, secret
 
-QUIET_MS = 1_200.0
-"""A person takes so much silence for the end of an answer."""
-GREETING_TIMEOUT_S = 10.0
-REPLY_TIMEOUT_S = 20.0
-REPLY_LENGTH_S = 60.0
-
-Report: TypeAlias = Callable[[dict[str, Any]], None]
-
-
-class Caller:
-    """Plays a scenario on one call. ``report`` hears of things as they happen."""
-
-    def __init__(self, steps: Sequence[Step], report: Report, quiet_ms: float = QUIET_MS) -> None:
-        self._steps = steps
-        self._report = report
-        self._quiet_ms = quiet_ms
-        self._said: list[tuple[Say, range]] = []
-        self._last_began_s = 0.0
-
-    async def ring(self, uri: str, line: SipSettings, record: Path | None = None) -> CallReport:
-        """Ring, play the scenario, hang up, measure. Faults of the call are in the report.
-
-        Raises:
-            GatewayError: our own line could not be opened.
-            OSError: the recording could not be written.
-        """
-        report = CallReport(uri)
-        try:
-            async with WireLine(line) as wire:
-                self._report({"event": "ringing", "uri": uri})
-                call = await wire.dial(uri)
-                report.call_id, report.answered_at = call.call_id, call.answered_at
-                self._report({"event": "answered", "call_id": call.call_id, "at": call.answered_at})
-                try:
-                    await self._play(call, report)
-                except CallError as error:
-                    report.error = str(error)
-                finally:
-                    report.duration_s = round(call.now_s, 3)
-                    report.ended_by = "agent" if call.ended.is_set() else "caller"
-                    await call.hang_up()
-                report.digits_heard = call.digits
-                self._measure(call, report, record)
-        except CallError as error:
-            report.error, report.status = str(error), error.status
-        self._report({"event": "ended", "by": report.ended_by, "error": report.error})
-        return report
-
-    async def _play(self, call: WireCall, report: CallReport) -> None:
-        greeted_s = await call.wait_for_sound(-1.0, GREETING_TIMEOUT_S)
-        self._report({"event": "greeting" if greeted_s else "no_greeting", "at_s": greeted_s})
-        for step in self._steps:
-            if call.ended.is_set():
-                break
-            match step:
-                case Say():
-                    await self._say(call, step)
-                case Press(digits):
-                    await call.press(digits)
-                case Wait(seconds):
-                    await call.wait_for_end(seconds)
-                case HangUp():
-                    return
-        await call.wait_for_quiet(self._quiet_ms, REPLY_LENGTH_S)
-        unsaid = sum(isinstance(step, Say) for step in self._steps) - len(self._said)
-        if unsaid:
-            report.error = f"the call ended with {unsaid} recordings unsaid: {call.end_reason}"
-
-    async def _say(self, call: WireCall, step: Say) -> None:
-        if step.after_ms is None:
-            await call.wait_for_quiet(self._quiet_ms, REPLY_LENGTH_S)
-        else:
-            await self._wait_into_reply(call, step.after_ms)
-        if call.ended.is_set():
-            return
-        self._last_began_s = call.now_s
-        self._report({"event": "saying", "said": step.utterance.name, "at_s": call.now_s})
-        self._said.append((step, await call.say(step.utterance)))
-        reply_s = await call.wait_for_sound(self._last_began_s, REPLY_TIMEOUT_S)
-        self._report({"event": "reply" if reply_s else "no_reply", "at_s": reply_s})
-
-    async def _wait_into_reply(self, call: WireCall, after_ms: float) -> None:
-        began_s = await call.wait_for_sound(self._last_began_s, REPLY_TIMEOUT_S)
-        if began_s is not None:
-            await call.wait_for_end(max(0.0, began_s + after_ms / 1000 - call.now_s))
-
-    def _measure(self, call: WireCall, report: CallReport, record: Path | None) -> None:
-        left, right, sent = call.axis()
-        if record is not None:
-            write_stereo(record, left, right)
-        spoken = []
-        for step, chunks in self._said:
-            speech = step.utterance.speech
-            tail = len(step.utterance.samples) - speech.end
-            span = Span(sent[chunks[0]].start + speech.start, sent[chunks[-1]].end - tail)
-            spoken.append(Spoken(step.utterance.name, span, step.after_ms is not None))
-        report.measure(spoken, right)
-
 
 async def add_record(report: CallReport, settings: Settings) -> str:
     """Fill in what the agent knows of each turn; says why when it cannot be had."""
     url = f"http://{settings.media.host}:{settings.media.port}/calls/{report.call_id}"
+    made: list[SaidTurn | SoundMade] = [*report.turns, *report.sounds]
     record, why = await ask_record(url, secret(settings.media.token_env), len(report.turns))
     if record is None:
         return why
-    began = [report.answered_at + turn.began_s for turn in report.turns]
-    for turn, known in zip(report.turns, matched(record, began), strict=True):
-        if known is not None:
-            turn.heard, turn.answer = known.heard, known.answer
-            turn.sources, turn.stages_ms = known.sources, known.stages_ms
+    # What the agent made of a sound belongs to the sound, not to what was said before it.
+    made.sort(key=lambda one: one.began_s)
+    began = [report.answered_at + one.began_s for one in made]
+    for one, known in zip(made, matched(record, began), strict=True):
+        if known is None:
+            continue
+        one.heard = known.heard
+        if isinstance(one, SaidTurn):
+            one.answer, one.sources, one.stages_ms = known.answer, known.sources, known.stages_ms
     return ""
 
 
@@ -194,11 +102,11 @@ def _ring(
     line: SipSettings,
     record: Path | None,
     settings: Settings,
-    tell: Report,
+    tell: Tell,
     quiet_ms: float = QUIET_MS,
 ) -> CallReport | None:
     async def ring() -> CallReport:
-        report = await Caller(steps, tell, quiet_ms).ring(uri, line, record)
+        report = await Caller(steps, tell, quiet_ms).ring(uri, WireLine(line), record)
         if report.call_id and (why := await add_record(report, settings)):
             _refuse(f"no record of the call: {why}", 1)
         return report

@@ -172,7 +172,11 @@ class PacketCall(ABC):
     def _answered(self, call_id: str) -> None:
         """Position 0 is now; from now on the caller sends."""
         self.call_id = call_id
+        before_s = self.now_s
         self._zero_s, self.answered_at = time.monotonic(), time.time()
+        if self.sound_began_s is not None and self.last_sound_s is not None:
+            self.sound_began_s -= before_s
+            self.last_sound_s -= before_s
         self._clock = asyncio.create_task(self._run())
 
     def _end(self, reason: str) -> None:
