@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from evals.latency.budgets import Held, held, read_budgets
 from evals.latency.figures import written
 from evals.latency.material import people
 from evals.latency.page import write_page
+from evals.latency.ring import Way
 from evals.latency.run_file import write_run
 from evals.machine import describe
 from evals.rig import Rig, rig
@@ -39,21 +40,27 @@ CURVE_ENDS_BEFORE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. ``speech``: recorded people; ``noise``: sounds made over the agent;
-    ``calls``: calls that only ask questions, as many as fit if ``None``."""
+    """What to measure. ``speech``: recorded people; ``sounds``: made over the agent besides our
+    own; ``calls``:
+    calls of questions by the synthetic caller; ``network``:
+    words for ``evals.latency.callers``."""
 
     quick: bool
     speech: tuple[Path, ...]
-    noise: tuple[Path, ...]
+    sounds: tuple[Path, ...]
     calls: int | None
     line: str
+    network: tuple[str, ...]
     stock: bool
     out: Path
     budgets: Path
 
     @property
     def size(self) -> parts.Size:
-        return parts.QUICK if self.quick else parts.FULL
+        size = parts.QUICK if self.quick else parts.FULL
+        if self.calls is None:
+            return size
+        return replace(size, questions=self.calls * parts.QUESTIONS_A_CALL)
 
 
 class _Run:
@@ -68,6 +75,7 @@ class _Run:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "quick": plan.quick,
             "line": plan.line,
+            "network": " ".join(plan.network),
             "machine": describe(settings),
             "transport": None,
             "parts": [],
@@ -156,7 +164,8 @@ def _measure(
             rig=product,
             size=size,
             people=spoken,
-            noises=plan.noise,
+            sounds=plan.sounds,
+            way=Way(plan.line, plan.network),
             line_ms=(bench_run.data["transport"] or {}).get("median_ms"),
             add=bench_run.add,
             deadline=deadline,

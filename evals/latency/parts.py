@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
 from evals.latency.figures import OURS, STOCK
 from evals.latency.material import Said, as_recorded, pausing, questions, sounds, written
 from evals.latency.recorded import Recorded
-from evals.latency.ring import Script, ring
+from evals.latency.ring import Script, Way, ring
 from evals.rig import Rig
 
 QUESTIONS_A_CALL = 5
@@ -61,7 +62,8 @@ class Bench:
     rig: Rig
     size: Size
     people: list[Recorded]
-    noises: Sequence[Any]
+    sounds: Sequence[Path]
+    way: Way
     line_ms: float | None
     add: Callable[[dict[str, Any]], None]
     deadline: float
@@ -92,7 +94,7 @@ class Bench:
         if time.monotonic() > self.deadline:
             raise OutOfTime("no time was left")
         line_ms = self.line_ms if stack == OURS else None
-        for report in ring(rig or self.rig, name, scripts, line_ms):
+        for report in ring(rig or self.rig, name, scripts, line_ms, self.way):
             known = {"part": part, "stack": stack, "callers": len(scripts), "speech": speech}
             self.add(known | report)
 
@@ -125,7 +127,7 @@ def interrupt(bench: Bench) -> None:
 
 def make_sounds(bench: Bench) -> None:
     """Backchannels, coughs and noises over answers."""
-    made = sounds(bench.rig, bench.noises)
+    made = sounds(bench.rig, bench.sounds)
     count = bench.size.sounds
     every = max(1, len(made) // count)
     chosen = list(islice(cycle(made[::every]), count))

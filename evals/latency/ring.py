@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,11 @@ from evals.agent_record import KnownTurn, ask_record, matched
 from evals.demo import holds
 from evals.latency.material import Said
 from evals.latency.waterfall import reconcile
-from evals.rig import Rig, caller
+from evals.rig import Rig
 from voice_agent.config import Settings, secret
 
-STAGGER_S = 1.5
-"""Callers at once begin to speak so long after one another."""
+LONGEST_S = 300.0
+WRONG_USAGE = 2
 _FROM_RECORD = ("waterfall_ms", "voice_to_voice_ms", "transcribed_after_ms")
 
 
@@ -37,7 +38,23 @@ class Script:
     said: tuple[Said, ...]
 
 
-def ring(rig: Rig, name: str, scripts: Sequence[Script], line_ms: float | None) -> list[Any]:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How callers ring: the kind of line, and further words for ``evals.latency.callers``, such as
+    what the network loses."""
+
+    line: str = "sip"
+    words: tuple[str, ...] = ()
+
+    def uri(self, rig: Rig) -> str:
+        """What is rung at a running product."""
+        web = rig.settings.gateway.web
+        return rig.uri if self.line == "sip" else f"http://{web.host}:{web.port}"
+
+
+def ring(
+    rig: Rig, name: str, scripts: Sequence[Script], line_ms: float | None, way: Way
+) -> list[dict[str, Any]]:
     """One caller a script, all at once; their reports when the last one has hung up.
 
     Args:
@@ -47,26 +64,37 @@ def ring(rig: Rig, name: str, scripts: Sequence[Script], line_ms: float | None) 
     Raises:
         RingError: a caller left no report.
     """
-    names = [f"{name}-{number}" for number in range(len(scripts))]
-    _play(rig, names, scripts)
+    _play(rig, name, scripts, way)
     reports = []
-    for file, script in zip(names, scripts, strict=True):
-        report = _read(rig.folder / f"{file}.json")
+    for number, script in enumerate(scripts):
+        report = _read(rig.folder / f"{name}-{number}.json")
         add_record(report, rig.settings)
         annotate(report, {said.file.stem: said for said in script.said}, line_ms)
         reports.append(report)
     return reports
 
 
-def _play(rig: Rig, names: Sequence[str], scripts: Sequence[Script]) -> None:
-    with contextlib.ExitStack() as stack:
-        processes = []
-        for number, (name, script) in enumerate(zip(names, scripts, strict=True)):
-            (rig.folder / f"{name}.json").unlink(missing_ok=True)
-            steps = [{"wait_s": number * STAGGER_S}, *script.steps] if number else script.steps
-            processes.append(stack.enter_context(caller(rig, name, steps)))
-        for process in processes:
-            process.communicate()
+def _play(rig: Rig, name: str, scripts: Sequence[Script], way: Way) -> None:
+    command = [sys.executable, "-m", "evals.latency.callers", way.uri(rig), "--line", way.line]
+    command += ["--out", str(rig.folder), "--name", name, "--record", *way.words]
+    for number, script in enumerate(scripts):
+        (rig.folder / f"{name}-{number}.json").unlink(missing_ok=True)
+        file = rig.folder / f"{name}-{number}.scenario.json"
+        file.write_text(json.dumps(script.steps), encoding="utf-8")
+        command += ["--scenario", str(file)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _, told = process.communicate(timeout=LONGEST_S)
+    except subprocess.TimeoutExpired as error:
+        raise RingError(f"{name}: the callers did not hang up") from error
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=10)
+    if process.returncode == WRONG_USAGE:
+        raise RingError(told.strip().splitlines()[-1])
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -113,6 +141,9 @@ def _of_record(known: KnownTurn) -> dict[str, Any]:
 def annotate(report: dict[str, Any], said: Mapping[str, Said], line_ms: float | None) -> None:
     """Name what was said, judge each answer that was heard out, and work out the waterfalls."""
     turns = report["turns"]
+    for sound in report.get("sounds", ()):
+        made = said.get(Path(sound["sound"]).stem)
+        sound["sound"] = made.words if made else Path(sound["sound"]).stem
     for number, turn in enumerate(turns):
         one = said.get(Path(turn["said"]).stem)
         turn["file"] = Path(turn["said"]).name

@@ -53,14 +53,29 @@ def run_command(
             "--speech", help="Folder or speech.json with recorded people; may be repeated."
         ),
     ] = None,
-    noise: Annotated[
+    sound: Annotated[
         list[Path] | None,
-        typer.Option("--noise", help="WAV or FLAC file heard behind the caller; may be repeated."),
+        typer.Option("--sound", help="WAV or FLAC file made over the agent; may be repeated."),
     ] = None,
     calls: Annotated[
         int | None, typer.Option("--calls", min=1, help="Calls that only ask questions.")
     ] = None,
     line: Annotated[Line, typer.Option("--line", help="How to ring.")] = Line.SIP,
+    loss: Annotated[
+        float, typer.Option("--loss", min=0, max=100, help="Packets lost each way, percent.")
+    ] = 0.0,
+    reorder: Annotated[
+        float, typer.Option("--reorder", min=0, max=100, help="Packets out of order, percent.")
+    ] = 0.0,
+    jitter_ms: Annotated[
+        float, typer.Option("--jitter-ms", min=0, help="Longest delay of a single packet.")
+    ] = 0.0,
+    noise: Annotated[
+        Path | None, typer.Option("--noise", help="WAV or FLAC file of where the callers are.")
+    ] = None,
+    snr_db: Annotated[
+        float, typer.Option("--snr-db", help="How far speech is above --noise.")
+    ] = 20.0,
     stock: Annotated[
         bool,
         typer.Option("--stock/--no-stock", help="Also measure a stock pipecat pipeline."),
@@ -79,18 +94,26 @@ def run_command(
 
     Example: voice-agent bench run --speech recordings/ --out var/bench/today.json
     """
-    for path in [*(speech or ()), *(noise or ())]:
+    for path in [*(speech or ()), *(sound or ()), *([noise] if noise else ())]:
         if not path.exists():
             raise typer.BadParameter(f"there is no {path}")
     settings = read_settings(config)
     from evals.latency.bench import Plan, run
 
+    network = [
+        f"--{name}={value:g}"
+        for name, value in (("loss", loss), ("reorder", reorder), ("jitter-ms", jitter_ms))
+        if value
+    ]
+    if noise is not None:
+        network += [f"--noise={noise}", f"--snr-db={snr_db:g}"]
     plan = Plan(
         quick=quick,
         speech=tuple(speech or ()),
-        noise=tuple(noise or ()),
+        sounds=tuple(sound or ()),
         calls=calls,
         line=line.value,
+        network=tuple(network),
         stock=stock,
         out=out,
         budgets=budgets,
