@@ -38,6 +38,8 @@ RESUMED_MS = 2_000.0
 REACTION_MS = 1_000.0
 """A silence of the agent that begins so long after a sound still is because of it."""
 _REACTION = round(REACTION_MS * RATE_HZ / 1000)
+EDGE_MS = 5.0
+"""Packets come a little early or late all the time."""
 _BREATH = round(BREATH_MS * RATE_HZ / 1000)
 
 
@@ -188,10 +190,16 @@ class CallReport:
             turn, reply = _turn(said, heard, until)
             if reply is not None:
                 # Silence is right where the agent gives way, so it is no gap there.
-                excused = [Span(one.span.start, one.span.end + _REACTION) for one in made]
+                excused = [
+                    Span(one.span.start, one.span.end + _REACTION)
+                    for one in made
+                    if reply.start <= one.span.start
+                ]
+                missing = [gap for gap in gaps or () if gap.length_ms > EDGE_MS]
                 if gaps is not None:
                     turn.starved_gap_ms = _longest(gaps, reply, excused)
-                turn.torn_gap_ms = _longest(torn(received, reply), reply, excused)
+                silent = [one for one in torn(received, reply) if not _meets(one, missing)]
+                turn.torn_gap_ms = _longest(silent, reply, excused)
             self.turns.append(turn)
         self.sounds = [_sound(one, heard, made, len(received)) for one in sounds]
 
@@ -233,6 +241,10 @@ def _longest(gaps: Sequence[Span], reply: Span, excused: Sequence[Span]) -> floa
         and not any(span.start <= gap.start < span.end for span in excused)
     ]
     return round(max(inside, default=0.0), 1)
+
+
+def _meets(span: Span, others: Sequence[Span]) -> bool:
+    return any(span.start < other.end and other.start < span.end for other in others)
 
 
 def _sound(made: Spoken, heard: Sequence[Span], others: Sequence[Spoken], length: int) -> SoundMade:

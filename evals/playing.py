@@ -57,6 +57,7 @@ class Caller:
         self._steps = steps
         self._tell = tell
         self._quiet_ms = quiet_ms
+        self._call: TelephoneCall | None = None
         self._said: list[_Made] = []
         self._sounds: list[_Made] = []
         self._last_began_s = 0.0
@@ -65,17 +66,27 @@ class Caller:
         """When the reply to what was said last began."""
 
     async def ring(self, uri: str, telephone: Telephone, record: Path | None = None) -> CallReport:
-        """Ring, play the scenario, hang up, measure. Faults of the call are in the report.
+        """Converse and measure at once.
 
         Raises:
             GatewayError: our own line could not be opened.
             OSError: the recording could not be written.
         """
+        report = await self.converse(uri, telephone)
+        self.measure(report, record)
+        return report
+
+    async def converse(self, uri: str, telephone: Telephone) -> CallReport:
+        """Ring, play the scenario, hang up. Faults of the call are in the report.
+
+        Raises:
+            GatewayError: our own line could not be opened.
+        """
         report = CallReport(uri)
         try:
             async with telephone as line:
                 self._tell({"event": "ringing", "uri": uri})
-                call = await line.dial(uri)
+                call = self._call = await line.dial(uri)
                 report.call_id, report.answered_at = call.call_id, call.answered_at
                 self._tell({"event": "answered", "call_id": call.call_id, "at": call.answered_at})
                 try:
@@ -87,11 +98,32 @@ class Caller:
                     report.ended_by = "agent" if call.ended.is_set() else "caller"
                     await call.hang_up()
                 report.digits_heard = call.digits
-                self._measure(call, report, record)
         except CallError as error:
             report.error, report.status = str(error), error.status
         self._tell({"event": "ended", "by": report.ended_by, "error": report.error})
         return report
+
+    def measure(self, report: CallReport, record: Path | None = None) -> None:
+        """Fill in what was heard on the call; it takes a while, and other calls would stutter.
+
+        Raises:
+            OSError: the recording could not be written.
+        """
+        call = self._call
+        if call is None:
+            return
+        left, right, sent = call.axis()
+        if record is not None:
+            write_stereo(record, left, right)
+        gaps: Sequence[Span] | None = None
+        if isinstance(call, SeesPackets):
+            gaps, report.network = call.gaps(), call.network()
+        report.measure(
+            [made.placed(sent) for made in self._said],
+            right,
+            sounds=[made.placed(sent) for made in self._sounds],
+            gaps=gaps,
+        )
 
     async def _play(self, call: TelephoneCall, report: CallReport) -> None:
         greeted_s = await call.wait_for_sound(-1.0, GREETING_TIMEOUT_S)
@@ -173,17 +205,3 @@ class Caller:
             self._reply_s = await call.wait_for_sound(self._last_began_s, REPLY_TIMEOUT_S)
         if self._reply_s is not None:
             await call.wait_for_end(max(0.0, self._reply_s + after_ms / 1000 - call.now_s))
-
-    def _measure(self, call: TelephoneCall, report: CallReport, record: Path | None) -> None:
-        left, right, sent = call.axis()
-        if record is not None:
-            write_stereo(record, left, right)
-        gaps: Sequence[Span] | None = None
-        if isinstance(call, SeesPackets):
-            gaps, report.network = call.gaps(), call.network()
-        report.measure(
-            [made.placed(sent) for made in self._said],
-            right,
-            sounds=[made.placed(sent) for made in self._sounds],
-            gaps=gaps,
-        )

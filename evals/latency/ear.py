@@ -31,10 +31,7 @@ class Heard:
     missing: int
     begins: bool
     """The far end had paused its sending on purpose before this packet."""
-
-    @property
-    def loud(self) -> bool:
-        return loudness(self.samples) > LOUD_RMS
+    loud: bool
 
 
 class Ear:
@@ -77,7 +74,7 @@ class Ear:
         missing = number - self._last - 1
         self._lost.update(range(self._last + 1, number))
         self._last = number
-        heard = Heard(arrived_s, samples, missing, begins)
+        heard = Heard(arrived_s, samples, missing, begins, loudness(samples) > LOUD_RMS)
         self.heard.append(heard)
         return heard
 
