@@ -29,7 +29,7 @@ LEAD_MS = 60
 """Speech that stands ready in the stack. It delays nothing, since a flush takes it back, and a turn
 of ours may come so late before the caller hears a gap."""
 _TRIM_WINDOW_FRAMES = 50
-_KEPT_BACKLOG_MS = 20
+_KEPT_BACKLOG_MS = 10
 _MAX_WAITING_FRAMES = 10
 _BYTES_PER_MS = SAMPLE_RATE_HZ * 2 // 1000
 

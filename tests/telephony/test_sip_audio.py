@@ -216,3 +216,36 @@ def test_audio_the_stack_has_no_room_for_is_counted() -> None:
     audio = SipAudio(HandMadeStreams(room=400))
     audio.send_frame(LOUD)
     assert audio.refused_ms == 20
+
+
+def test_several_frames_into_a_dry_buffer_lead_themselves() -> None:
+    streams = HandMadeStreams()
+    audio = SipAudio(streams)
+    audio.send_frame(LOUD * 3)
+    assert audio.unsent_ms == 60
+    streams.tick()
+    assert np.frombuffer(bytes(streams.wire), "<i2").max() > 3_000
+
+
+def test_after_a_flush_nothing_of_what_was_flushed_is_heard() -> None:
+    streams = HandMadeStreams()
+    audio = SipAudio(streams)
+    audio.send_frame(LOUD * 3)
+    audio.flush()
+    streams.tick()
+    audio.send_frame(QUIET)
+    audio.send_frame(QUIET)
+    for _ in range(4):
+        streams.tick()
+    assert not any(streams.wire)
+
+
+def test_several_frames_wait_for_a_flush_as_one_does() -> None:
+    streams = HandMadeStreams()
+    audio = SipAudio(streams)
+    audio.send_frame(LOUD)
+    audio.flush()
+    audio.send_frame(LOUD * 3)
+    assert audio.unsent_ms == 60
+    streams.tick()
+    assert audio.unsent_ms == 60
