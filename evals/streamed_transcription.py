@@ -6,18 +6,20 @@ text is one more final begun soon after the last word; the final text then goes 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import time
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from rich.table import Table
 
 from voice_agent.speech.hearing import SAMPLE_RATE_HZ, loud_frames
 from voice_agent.speech.transcriber import Transcriber, Transcript
+from voice_agent.turns.utterance import PRE_ROLL_MS
 
 Samples = npt.NDArray[np.int16]
-_FRAME_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,20 @@ class Timing:
     """CPU time of all decodes against the speech's duration."""
 
 
-def speech_end(samples: Samples) -> int:
-    """The sample after the last loud 20 ms."""
+def as_taken(samples: Samples) -> tuple[Samples, int]:
+    """The samples as the turn taker keeps them, and where in them the speech ends.
+
+    They begin a little before the first loud 20 ms and hold no silence the caller did not make.
+    """
     loud = loud_frames(samples)
-    return round((int(loud[-1]) + 1) * _FRAME_S * SAMPLE_RATE_HZ) if len(loud) else len(samples)
+    if not len(loud):
+        return samples, len(samples)
+    frame = SAMPLE_RATE_HZ // 50
+    begin = max(0, int(loud[0]) * frame - PRE_ROLL_MS * SAMPLE_RATE_HZ // 1000)
+    return samples[begin:], (int(loud[-1]) + 1) * frame - begin
 
 
-def hear_streamed(
+def hear(
     runner: asyncio.Runner,
     transcriber: Transcriber,
     samples: Samples,
@@ -58,9 +67,8 @@ def hear_streamed(
 ) -> str:
     """Play one recording and return its final text."""
     per_ms = SAMPLE_RATE_HZ // 1000
-    end = speech_end(samples)
-    quiet = np.zeros(rhythm.final_ms * per_ms, np.int16)
-    line = np.concatenate([samples, quiet])
+    taken, end = as_taken(samples)
+    line = np.concatenate([taken, np.zeros(rhythm.final_ms * per_ms, np.int16)])
     cpu_before = time.process_time()
 
     def transcribe(until: int, final: bool, so_far: Transcript | None) -> Transcript:
@@ -83,3 +91,40 @@ def hear_streamed(
     timing.ready_ms.append(ready_ms + took_ms)
     timing.cpu_share.append((time.process_time() - cpu_before) / (end / SAMPLE_RATE_HZ))
     return transcript.text
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command line's part of this."""
+    usual = Rhythm()
+    parser.add_argument("--streamed", action="store_true", help="transcribe as the caller speaks")
+    parser.add_argument("--interim-ms", type=int, default=usual.interim_ms, help="between interims")
+    parser.add_argument("--early-ms", type=int, help="a first final so soon after the last word")
+    parser.add_argument("--final-ms", type=int, default=usual.final_ms, help="after the last word")
+
+
+def rhythm(given: argparse.Namespace) -> Rhythm | None:
+    """What the command line asks for; None: nothing streamed.
+
+    Raises:
+        ValueError: no such rhythm.
+    """
+    if not given.streamed:
+        return None
+    early_ms = given.final_ms if given.early_ms is None else given.early_ms
+    if given.interim_ms < 20 or not 0 <= early_ms <= given.final_ms:
+        raise ValueError("--interim-ms must be 20 or more, and 0 <= --early-ms <= --final-ms")
+    return Rhythm(given.interim_ms, given.early_ms, given.final_ms)
+
+
+def table(model: str, timing: Timing) -> Table:
+    """What the streamed transcripts cost."""
+    out = Table(model, "median", "p95", title="streamed, after the last word")
+    for name, values in (
+        ("final text, wall", timing.final_ms),
+        ("final text, CPU", timing.final_cpu_ms),
+        ("ready after the last word", timing.ready_ms),
+    ):
+        out.add_row(name, f"{np.median(values):.0f} ms", f"{np.percentile(values, 95):.0f} ms")
+    share = 100 * np.array(timing.cpu_share)
+    out.add_row("CPU of all, of one core", *(f"{np.percentile(share, p):.0f} %" for p in (50, 95)))
+    return out

@@ -1,13 +1,16 @@
 """How well and how fast the agent hears: ``python -m evals.transcription FOLDER [--g711]``.
 
-Compares the transcriber's short window with faster-whisper's own 30 s window over the same files.
+Compares the transcriber's short window with faster-whisper's own 30 s window over the same files,
+and with ``--streamed`` plays them as the turn taker hears a caller: interims, then the final text.
 The folder holds either ``labels.jsonl`` (objects with ``file`` and ``text``, or ``slots``: name to
 spoken value) or recordings named ``DIGIT_speaker_take.wav``, or, with ``--no-speech``, recordings
 in which nobody speaks.
 
 * slot recall: share of slot values that appear in the transcript, numbers and spelling evened out;
 * word error rate: against ``text``; ``apart``: the short window's words against the full window's;
-* loops: transcripts that repeat themselves; invented: pieces without speech that gave text.
+* loops: transcripts that repeat themselves; invented: pieces without speech that gave text;
+* median, p95: wall time of a transcript, streamed: of the final one alone. A second table has its
+  CPU time, and the time from the last word to the final text.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from evals import streamed_transcription
+from evals.streamed_transcription import Rhythm, Timing
 from voice_agent.config import TranscriberSettings
 from voice_agent.models import ModelsError, locate
 from voice_agent.speech.hearing import SAMPLE_RATE_HZ, is_looping
@@ -70,6 +75,7 @@ class Score:
     times_ms: list[float] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
     apart: float | None = None
+    timing: Timing | None = None
 
     def add(self, recording: Recording, text: str, took_ms: float) -> None:
         """Count one transcript."""
@@ -177,22 +183,35 @@ def measure(recordings: Iterable[Recording], score: Score, hear: Callable[[Sampl
 
 
 def compare(
-    settings: TranscriberSettings, models: Path, recordings: list[Recording], full: bool
+    settings: TranscriberSettings,
+    models: Path,
+    recordings: list[Recording],
+    full: bool,
+    rhythm: Rhythm | None,
 ) -> list[Score]:
-    """The short window and, if wanted, faster-whisper's own."""
+    """The short window, streamed if a rhythm is given, and, if wanted, faster-whisper's own."""
     model = settings.model
     transcriber = Transcriber.load(settings, models)
+    timing = Timing()
     with asyncio.Runner() as runner:
 
-        def short(samples: Samples) -> str:
-            return runner.run(transcriber.transcribe(samples)).text
+        def hear(samples: Samples) -> str:
+            if rhythm is None:
+                return runner.run(transcriber.transcribe(samples)).text
+            return streamed_transcription.hear(runner, transcriber, samples, rhythm, timing)
 
-        scores = [measure(recordings, Score(model, "utterance"), short)]
+        score = measure(recordings, Score(model, "streamed" if rhythm else "utterance"), hear)
+    if rhythm:
+        score.timing, score.times_ms = timing, timing.final_ms
+    scores = [score]
     transcriber.close()
     if not full:
         return scores
     whisper = WhisperModel(
-        str(locate(models, model)), device="cpu", compute_type="int8", cpu_threads=2
+        str(locate(models, model)),
+        device="cpu",
+        compute_type="int8",
+        cpu_threads=settings.threads,
     )
 
     def whole(samples: Samples) -> str:
@@ -242,6 +261,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--prompt", default="", help="words to expect (speech.transcriber.prompt)")
     parser.add_argument("--models", type=Path, default=Path("var/models"), help="models folder")
     parser.add_argument("--short-only", action="store_true", help="leave the 30 s window out")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads a decode may use")
+    streamed_transcription.add_options(parser)
     parser.add_argument("--json", type=Path, help="write the figures and transcripts here")
     given = parser.parse_args(arguments)
     try:
@@ -256,16 +277,21 @@ def main(arguments: list[str] | None = None) -> int:
             score
             for model in given.model or ["whisper-base"]
             for score in compare(
-                TranscriberSettings(model=model, prompt=given.prompt),
+                TranscriberSettings(model=model, prompt=given.prompt, threads=given.threads),
                 given.models,
                 recordings,
                 not given.short_only,
+                streamed_transcription.rhythm(given),
             )
         ]
     except (OSError, ValueError, KeyError, ModelsError, TranscriberError) as error:
         print(f"evals.transcription: {error}", file=sys.stderr)
         return 2
-    Console(width=110).print(table(scores, given.no_speech))
+    console = Console(width=110)
+    console.print(table(scores, given.no_speech))
+    for score in scores:
+        if score.timing is not None:
+            console.print(streamed_transcription.table(score.model, score.timing))
     if given.json:
         given.json.write_text(json.dumps([asdict(score) for score in scores], indent=2))
     return 0

@@ -19,16 +19,16 @@ import numpy.typing as npt
 from voice_agent.speech.hearing import SAMPLE_RATE_HZ, Decoding, bare, loud_frames
 from voice_agent.speech.log_mel import HOP, Frames
 
-SETTLE_AFTER_S = 4.0
-"""Shorter rests are decoded whole: nothing to gain under the floor on windows."""
-_KEEP_S = 1.5
+SETTLE_AFTER_S = 6.0
+"""Shorter rests are decoded whole, which is a little more accurate."""
+_KEEP_S = 2.5
 """Never settled: what Whisper hears at an end that is not the end changes."""
 _LEAD_S = 1.0
 _LEAST_SETTLED_S = 1.0
 _DIP_SEARCH_S = (0.2, 0.2)
 _DIP_FRAME = SAMPLE_RATE_HZ // 50
 _DIP_DEPTH = 0.15
-_CHANGED_MIND_S = 0.06
+_RECITED_WORDS = 4
 _LANGUAGE_SHARE = 0.5
 
 
@@ -104,6 +104,16 @@ def agreed(before: Sequence[str], now: Sequence[str]) -> int:
             break
         count += 1
     return count
+
+
+def is_recited(text: str) -> bool:
+    """Whether words come twice in a row of four: Whisper, told what was said, may say it again.
+
+    Callers do so too, therefore it is only a reason to read again without telling.
+    """
+    words = bare(text).split()
+    rows = [tuple(words[at : at + _RECITED_WORDS]) for at in range(len(words) - _RECITED_WORDS + 1)]
+    return len(set(rows)) < len(rows)
 
 
 def settle(

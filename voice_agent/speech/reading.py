@@ -83,7 +83,9 @@ class Reader:
                 check()
                 ahead = self._look_ahead(known, piece, text, encoded, final)
         decoding = hearing.join(whole)
-        return decoding, ahead, doubtful or hearing.is_looping(decoding.text)
+        doubtful = doubtful or hearing.is_looping(decoding.text)
+        recited = bool(settled.samples) and continuing.is_recited(decoding.text)
+        return decoding, ahead, doubtful or recited
 
     def _read_window(
         self,

@@ -21,7 +21,25 @@ _SPECIAL = (
     "<|startoftranscript|>", "<|en|>", "<|fr|>", "<|transcribe|>", "<|translate|>",
     "<|startofprev|>", "<|startoflm|>", "<|nospeech|>", "<|notimestamps|>",
 )  # fmt: skip
-_WORDS = ("yes", "no", "thank", "you", "order", "oak", "desk", "please", "two", "grey")
+_WORDS = (
+    "yes",
+    "no",
+    "thank",
+    "you",
+    "order",
+    "oak",
+    "desk",
+    "please",
+    "two",
+    "grey",
+    "red",
+    "blue",
+    "green",
+    "chair",
+    "table",
+    "bed",
+    "lamp",
+)
 _TOKENS = ("[UNK]", *("Ġ" + word for word in _WORDS), "<|endoftext|>", *_SPECIAL)
 VOCABULARY = {token: number for number, token in enumerate(_TOKENS)}
 

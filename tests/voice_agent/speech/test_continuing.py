@@ -48,8 +48,8 @@ def test_words_heard_twice_are_trusted_up_to_the_first_that_differs(
 
 
 def test_trusted_words_are_settled_up_to_a_pause_between_two_of_them() -> None:
-    rest = _spoken(*[0.4] * 10)
-    found = continuing.settle(_words(10), 8, rest)
+    rest = _spoken(*[0.4] * 14)
+    found = continuing.settle(_words(14), 8, rest)
     assert found is not None
     settled, trusted, at = found
     assert 0 < settled < trusted <= 8
@@ -61,9 +61,9 @@ def test_trusted_words_are_settled_up_to_a_pause_between_two_of_them() -> None:
     ("rest", "trusted"),
     [
         (_spoken(*[0.4] * 6), 6),
-        (_spoken(*[0.4] * 10), 0),
-        (_spoken(*[0.4] * 10), 1),
-        (_spoken(5.0), 8),
+        (_spoken(*[0.4] * 14), 0),
+        (_spoken(*[0.4] * 14), 1),
+        (_spoken(7.0), 8),
         (np.zeros(0, np.int16), 3),
     ],
     ids=["short", "nothing trusted", "one word trusted", "no pause", "nothing said"],
@@ -73,16 +73,29 @@ def test_nothing_is_settled_without_need_trust_or_a_pause(rest: np.ndarray, trus
 
 
 def test_the_last_words_are_never_settled_however_often_they_were_heard() -> None:
-    rest = _spoken(*[0.4] * 10)
-    found = continuing.settle(_words(10), 10, rest)
+    rest = _spoken(*[0.4] * 14)
+    found = continuing.settle(_words(14), 14, rest)
     assert found is not None
     _, trusted, at = found
-    assert len(rest) - at > RATE_HZ
-    assert trusted <= 9
+    assert len(rest) - at > 2 * RATE_HZ
+    assert trusted <= 13
 
 
 def test_more_trusted_words_than_were_aligned_are_no_error() -> None:
-    assert continuing.settle(_words(2), 9, _spoken(*[0.4] * 10)) is None
+    assert continuing.settle(_words(2), 9, _spoken(*[0.4] * 14)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "recited"),
+    [
+        ("a large latte with soy milk. Large latte with soy", True),
+        ("a large latte with soy milk and a large latte", False),
+        ("zero zero zero zero", False),
+        ("", False),
+    ],
+)
+def test_what_was_said_already_is_noticed_when_it_comes_again(text: str, recited: bool) -> None:
+    assert continuing.is_recited(text) is recited
 
 
 def test_silence_after_the_words_adds_nothing() -> None:

@@ -14,8 +14,8 @@ from tests.voice_agent.speech.fake_whisper import (
 from voice_agent.speech.transcriber import Transcriber, Transcript
 
 RATE_HZ = 16_000
-TEN = "yes no thank you order oak desk please two grey"
-"""Ten words: with the fake engine's half a second for each, five seconds of speech."""
+TEXT = "yes no thank you order oak desk please two grey red blue green chair table bed"
+"""Sixteen words: with the fake engine's half a second for each, eight seconds of speech."""
 
 
 def _spoken(words: int) -> np.ndarray:
@@ -25,16 +25,16 @@ def _spoken(words: int) -> np.ndarray:
     return noise.astype(np.int16)
 
 
-async def _after_ten_words(
+async def _after_an_interim(
     *readings: Reading | Exception,
 ) -> tuple[Transcriber, FakeWhisper, Transcript]:
-    """Ten words heard twice the same way by interims; then come ``readings``."""
-    transcriber, engine = transcriber_that_reads(Reading(TEN), Reading(TEN), *readings)
-    first = await transcriber.transcribe(_spoken(10)[:-800], final=False)
+    """The words heard twice the same way by interims; then come ``readings``."""
+    transcriber, engine = transcriber_that_reads(Reading(TEXT), Reading(TEXT), *readings)
+    first = await transcriber.transcribe(_spoken(16)[:-800], final=False)
     return (
         transcriber,
         engine,
-        await transcriber.transcribe(_spoken(10), final=False, so_far=first),
+        await transcriber.transcribe(_spoken(16), final=False, so_far=first),
     )
 
 
@@ -48,20 +48,20 @@ def _lead(engine: FakeWhisper, so_far: Transcript) -> str:
 
 
 async def test_only_what_follows_the_settled_words_is_read() -> None:
-    transcriber, engine, so_far = await _after_ten_words(Reading("order yes"))
+    transcriber, engine, so_far = await _after_an_interim(Reading("lamp yes"))
     settled = so_far.progress.settled
     final = await transcriber.transcribe(_spoken(20), so_far=so_far)
-    settled_words = TEN.split()[: len(settled.tokens)]
+    settled_words = TEXT.split()[: len(settled.tokens)]
     given = _lead(engine, so_far)
     assert settled_words
     assert given
-    assert final.text == f"{' '.join(settled_words)} {given} order yes"
+    assert final.text == f"{' '.join(settled_words)} {given} lamp yes"
     rest_s = 10.0 - settled.samples / RATE_HZ
     assert engine.windows[-1] < 100 * (rest_s + 1.1)
 
 
 async def test_the_engine_is_told_what_was_said_before_the_window() -> None:
-    transcriber, engine, so_far = await _after_ten_words(Reading("order yes"))
+    transcriber, engine, so_far = await _after_an_interim(Reading("lamp yes"))
     await transcriber.transcribe(_spoken(20), so_far=so_far)
     told = [VOCABULARY["<|startofprev|>"], *so_far.progress.settled.tokens]
     assert engine.prompts[-1][: len(told)] == told
@@ -69,7 +69,7 @@ async def test_the_engine_is_told_what_was_said_before_the_window() -> None:
 
 
 async def test_settled_words_after_which_the_rest_makes_no_sense_are_read_again() -> None:
-    transcriber, engine, so_far = await _after_ten_words(
+    transcriber, engine, so_far = await _after_an_interim(
         Reading("no no no no no"), Reading("oak desk please")
     )
     final = await transcriber.transcribe(_spoken(20), so_far=so_far)
@@ -80,17 +80,17 @@ async def test_settled_words_after_which_the_rest_makes_no_sense_are_read_again(
 
 
 async def test_an_improbable_rest_makes_the_whole_be_read_again() -> None:
-    transcriber, _, so_far = await _after_ten_words(
+    transcriber, _, so_far = await _after_an_interim(
         Reading("two two", score=-3.0, no_speech=0.0), Reading("oak desk please")
     )
     assert (await transcriber.transcribe(_spoken(20), so_far=so_far)).text == "oak desk please"
 
 
 async def test_an_interim_in_doubt_unsettles_and_the_next_reads_all() -> None:
-    transcriber, engine, so_far = await _after_ten_words(
+    transcriber, engine, so_far = await _after_an_interim(
         Reading("no no no no no"), Reading("oak desk please")
     )
-    doubtful = await transcriber.transcribe(_spoken(14), final=False, so_far=so_far)
+    doubtful = await transcriber.transcribe(_spoken(18), final=False, so_far=so_far)
     passes = len(engine.windows)
     assert passes == 3
     final = await transcriber.transcribe(_spoken(20), so_far=doubtful)
@@ -99,15 +99,15 @@ async def test_an_interim_in_doubt_unsettles_and_the_next_reads_all() -> None:
 
 
 async def test_words_heard_differently_are_not_settled() -> None:
-    transcriber, _ = transcriber_that_reads(Reading("oak desk"), Reading(TEN))
-    first = await transcriber.transcribe(_spoken(10)[:-800], final=False)
-    second = await transcriber.transcribe(_spoken(10), final=False, so_far=first)
+    transcriber, _ = transcriber_that_reads(Reading("oak desk"), Reading(TEXT))
+    first = await transcriber.transcribe(_spoken(16)[:-800], final=False)
+    second = await transcriber.transcribe(_spoken(16), final=False, so_far=first)
     assert not second.progress.settled.tokens
 
 
 async def test_another_utterance_is_read_from_its_start() -> None:
-    for other in (_spoken(12)[800:], _spoken(4), _spoken(12)[::-1].copy()):
-        transcriber, engine, so_far = await _after_ten_words(Reading("two grey"))
+    for other in (_spoken(18)[800:], _spoken(4), _spoken(18)[::-1].copy()):
+        transcriber, engine, so_far = await _after_an_interim(Reading("two grey"))
         assert (await transcriber.transcribe(other, so_far=so_far)).text == "two grey"
         assert VOCABULARY["<|startofprev|>"] not in engine.prompts[-1]
 
@@ -142,14 +142,14 @@ async def test_a_language_judged_on_the_way_is_not_judged_again_at_the_end() -> 
 
 
 async def test_trusted_words_that_are_no_longer_heard_are_looked_for_again() -> None:
-    transcriber, _, so_far = await _after_ten_words(
-        Reading("thank you", no_speech=0.9, score=-1.5), Reading(TEN)
+    transcriber, _, so_far = await _after_an_interim(
+        Reading("thank you", no_speech=0.9, score=-1.5), Reading(TEXT)
     )
-    assert (await transcriber.transcribe(_spoken(12), so_far=so_far)).text == TEN
+    assert (await transcriber.transcribe(_spoken(18), so_far=so_far)).text == TEXT
 
 
 async def test_speech_longer_than_a_window_is_read_whole_after_the_settled_words() -> None:
-    transcriber, _, so_far = await _after_ten_words(Reading("oak"), Reading("desk"))
+    transcriber, _, so_far = await _after_an_interim(Reading("oak"), Reading("desk"))
     final = await transcriber.transcribe(_spoken(80), so_far=so_far)
     assert final.text.endswith("oak desk")
     assert final.text.startswith("yes no")
@@ -161,4 +161,4 @@ async def test_a_transcript_prints_without_what_it_remembers() -> None:
 
 
 def test_the_fakes_words_are_known() -> None:
-    assert ids(*(f"Ġ{word}" for word in TEN.split()))
+    assert ids(*(f"Ġ{word}" for word in TEXT.split()))
