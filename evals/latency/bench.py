@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,16 +25,15 @@ from evals.latency.budgets import Held, held, read_budgets
 from evals.latency.figures import written
 from evals.latency.material import people
 from evals.latency.page import write_page
-from evals.latency.ring import Way
+from evals.latency.ring import LineCost, Way
 from evals.latency.run_file import write_run
 from evals.machine import describe
-from evals.rig import Rig, rig
+from evals.rig import rig
 from voice_agent.config import Settings
 from voice_agent.serve import stop_signals_as_interrupts
 from voice_agent.supervision import ServeError
 
-CURVE_TIMEOUT_S = 420.0
-CURVE_ENDS_BEFORE_S = 30.0
+CURVE_LEAST_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,8 @@ class Plan:
         size = parts.QUICK if self.quick else parts.FULL
         if self.calls is None:
             return size
-        return replace(size, questions=self.calls * parts.QUESTIONS_A_CALL)
+        count = self.calls * parts.QUESTIONS_A_CALL
+        return replace(size, questions=count, questions_beside_people=count)
 
 
 class _Run:
@@ -153,20 +152,21 @@ def _measure(
     bench_run: _Run, settings: Settings, plan: Plan, spoken: list[Any], console: Console
 ) -> None:
     folder, size = plan.out.parent, plan.size
-    deadline = bench_run.began + size.seconds
+    with_curve = bool(spoken) and size.curve_s > 0
+    deadline = bench_run.began + size.seconds - (size.curve_s if with_curve else 0)
 
     def tell(text: str) -> None:
         console.print(text, style="dim", markup=False)
 
     bench_run.part("transport", lambda: _probe(bench_run, settings, folder, size, tell))
-    with rig(settings, folder, tell) as product, ExitStack() as beside:
+    with rig(settings, folder, tell) as product:
         bench = parts.Bench(
             rig=product,
             size=size,
             people=spoken,
             sounds=plan.sounds,
             way=Way(plan.line, plan.network),
-            line_ms=(bench_run.data["transport"] or {}).get("median_ms"),
+            line=_line_cost(bench_run.data["transport"]),
             add=bench_run.add,
             deadline=deadline,
         )
@@ -174,15 +174,21 @@ def _measure(
         bench_run.part("questions", lambda: parts.ask(bench))
         if spoken:
             bench_run.part("recorded", lambda: parts.ask_recorded(bench))
-        bench_run.part("interruptions", lambda: parts.interrupt(bench))
-        bench_run.part("sounds", lambda: parts.make_sounds(bench))
-        bench_run.part("pauses", lambda: parts.pause(bench))
-        bench_run.part("callers at once", lambda: parts.load(bench))
         if plan.stock:
-            bench_run.part("stock", lambda: _against_stock(bench, settings, folder, tell, beside))
-    if spoken and size.curve:
-        left_s = deadline - time.monotonic() - CURVE_ENDS_BEFORE_S
+            bench_run.part("stock", lambda: _against_stock(bench, settings, folder, tell))
+        bench_run.part("interruptions", lambda: parts.interrupt(bench))
+        bench_run.part("callers at once", lambda: parts.load(bench))
+        bench_run.part("pauses", lambda: parts.pause(bench))
+        bench_run.part("sounds", lambda: parts.make_sounds(bench))
+    if with_curve:
+        left_s = bench_run.began + size.seconds - time.monotonic()
         bench_run.part("curve", lambda: _curve(bench_run, settings, plan, left_s))
+
+
+def _line_cost(transport: dict[str, Any] | None) -> LineCost | None:
+    if not transport or transport["median_ms"] is None or transport["to_agent_median_ms"] is None:
+        return None
+    return LineCost(transport["median_ms"], transport["to_agent_median_ms"])
 
 
 def _probe(
@@ -204,18 +210,17 @@ def _against_stock(
     settings: Settings,
     folder: Path,
     tell: Callable[[str], None],
-    beside: ExitStack,
 ) -> None:
     from evals.latency.stock_pipecat import stock
 
     if time.monotonic() > bench.deadline:
         raise parts.OutOfTime("no time was left")
-    stack: Rig = beside.enter_context(stock(settings, folder / "stock", tell))
-    parts.against(bench, stack)
+    with stock(settings, folder / "stock", tell) as other:
+        parts.against(bench, other)
 
 
 def _curve(bench_run: _Run, settings: Settings, plan: Plan, left_s: float) -> None:
-    if left_s < CURVE_ENDS_BEFORE_S:
+    if left_s < CURVE_LEAST_S:
         raise parts.OutOfTime("no time was left")
     folder = plan.out.parent
     out, config = folder / "turn_curve.json", folder / "curve-settings.yaml"
@@ -231,7 +236,7 @@ def _curve(bench_run: _Run, settings: Settings, plan: Plan, left_s: float) -> No
             capture_output=True,
             text=True,
             check=False,
-            timeout=min(left_s, CURVE_TIMEOUT_S),
+            timeout=left_s,
         )
     except subprocess.TimeoutExpired as error:
         raise parts.OutOfTime("it did not end in time; the next run finds what it kept") from error

@@ -8,9 +8,10 @@ from itertools import groupby
 from typing import Any
 
 from evals.latency.figures import STOCK, Run, Turn, calls, gap_of, headline_part, turns
-from evals.latency.waterfall import LINE, PARTS
+from evals.latency.waterfall import LINE, NOTICING, PARTS
 
 MEANING = {
+    NOTICING: "until the agent took the last sound for the last",
     "silence": "silence that had to pass to be sure the caller was done",
     "transcription": "turning the last words into text",
     "retrieval": "finding the fitting passages",
@@ -22,7 +23,7 @@ MEANING = {
     LINE: "the telephone line and its buffers, both ways",
     "unexplained": "not accounted for by the agent's record",
 }
-_ORDER = (*PARTS, LINE, "unexplained")
+_ORDER = (NOTICING, *PARTS, LINE, "unexplained")
 _NAMES = {
     "questions": "Questions of a synthetic voice",
     "recorded": "Recorded people",

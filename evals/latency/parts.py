@@ -15,7 +15,7 @@ from typing import Any
 from evals.latency.figures import OURS, STOCK
 from evals.latency.material import Said, as_recorded, pausing, questions, sounds, written
 from evals.latency.recorded import Recorded
-from evals.latency.ring import Script, Way, ring
+from evals.latency.ring import LineCost, Script, Way, ring
 from evals.rig import Rig
 
 QUESTIONS_A_CALL = 5
@@ -35,9 +35,11 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much of everything, and how long the whole may take."""
+    """How many of everything. No call begins once ``seconds`` are over; ``curve_s`` of them are
+    kept for the curve if there are recorded people."""
 
     questions: int
+    questions_beside_people: int
     recorded: int
     interruptions: int
     sounds: int
@@ -47,12 +49,41 @@ class Size:
     stock_rounds: int
     questions_a_round: int
     probe_calls: int
-    curve: bool
+    curve_s: float
     seconds: float
 
 
-FULL = Size(25, 25, 16, 15, 16, LOADS, 4, 4, 5, 6, True, 29 * 60)
-QUICK = Size(4, 3, 2, 2, 2, (4,), 2, 2, 2, 1, False, 225)
+FULL = Size(
+    questions=20,
+    questions_beside_people=15,
+    recorded=25,
+    interruptions=14,
+    sounds=12,
+    pauses=14,
+    loads=LOADS,
+    questions_a_load=3,
+    stock_rounds=4,
+    questions_a_round=4,
+    probe_calls=6,
+    curve_s=240,
+    seconds=28 * 60,
+)
+QUICK = Size(
+    questions=3,
+    questions_beside_people=0,
+    recorded=3,
+    interruptions=1,
+    sounds=1,
+    pauses=2,
+    loads=(4,),
+    questions_a_load=1,
+    stock_rounds=2,
+    questions_a_round=2,
+    probe_calls=1,
+    curve_s=0,
+    seconds=212,
+)
+"""In under four minutes, the last call and stopping included."""
 
 
 @dataclass(slots=True)
@@ -64,7 +95,7 @@ class Bench:
     people: list[Recorded]
     sounds: Sequence[Path]
     way: Way
-    line_ms: float | None
+    line: LineCost | None
     add: Callable[[dict[str, Any]], None]
     deadline: float
     asked: list[Said] = field(default_factory=list)
@@ -93,15 +124,17 @@ class Bench:
         """
         if time.monotonic() > self.deadline:
             raise OutOfTime("no time was left")
-        line_ms = self.line_ms if stack == OURS else None
-        for report in ring(rig or self.rig, name, scripts, line_ms, self.way):
+        line = self.line if stack == OURS else None
+        for report in ring(rig or self.rig, name, scripts, line, self.way):
             known = {"part": part, "stack": stack, "callers": len(scripts), "speech": speech}
             self.add(known | report)
 
 
 def ask(bench: Bench) -> None:
     """Questions of the synthetic caller, one after another."""
-    for number, some in enumerate(_portions(bench.asked[: bench.size.questions])):
+    size = bench.size
+    count = size.questions_beside_people if bench.people else size.questions
+    for number, some in enumerate(_portions(bench.asked[:count])):
         bench.call("questions", f"questions-{number}", [_script(some)])
 
 

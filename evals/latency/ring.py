@@ -14,7 +14,7 @@ from typing import Any
 from evals.agent_record import KnownTurn, ask_record, matched
 from evals.demo import holds
 from evals.latency.material import Said
-from evals.latency.waterfall import reconcile
+from evals.latency.waterfall import noticing_ms, reconcile
 from evals.rig import Rig
 from voice_agent.config import Settings, secret
 
@@ -28,6 +28,14 @@ class RingError(Exception):
 
     code = "callers_failed"
     retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class LineCost:
+    """What the line adds to each wait, in ms, and its share on the way to the agent."""
+
+    both_ways_ms: float
+    to_agent_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +61,13 @@ class Way:
 
 
 def ring(
-    rig: Rig, name: str, scripts: Sequence[Script], line_ms: float | None, way: Way
+    rig: Rig, name: str, scripts: Sequence[Script], line: LineCost | None, way: Way
 ) -> list[dict[str, Any]]:
     """One caller a script, all at once; their reports when the last one has hung up.
 
     Args:
         name: of the files in the rig's folder that hold scenarios, recordings and reports.
-        line_ms: the line's share of each wait, for the waterfalls.
+        line: its share of each wait, for the waterfalls.
 
     Raises:
         RingError: a caller left no report.
@@ -68,8 +76,8 @@ def ring(
     reports = []
     for number, script in enumerate(scripts):
         report = _read(rig.folder / f"{name}-{number}.json")
-        add_record(report, rig.settings)
-        annotate(report, {said.file.stem: said for said in script.said}, line_ms)
+        add_record(report, rig.settings, line)
+        annotate(report, {said.file.stem: said for said in script.said}, line)
         reports.append(report)
     return reports
 
@@ -105,7 +113,7 @@ def _read(path: Path) -> dict[str, Any]:
     return report
 
 
-def add_record(report: dict[str, Any], settings: Settings) -> None:
+def add_record(report: dict[str, Any], settings: Settings, line: LineCost | None) -> None:
     """Lay what the agent recorded beside each turn: ``agent`` with its times, and ``agent_turns``,
     into how many the agent took what was said apart. The report says when it cannot be had."""
     if not report.get("call_id") or not report["turns"]:
@@ -121,6 +129,11 @@ def add_record(report: dict[str, Any], settings: Settings) -> None:
     for turn, known in zip(turns, matched(record, began), strict=True):
         if known is not None:
             turn.update(_of_record(known))
+            ended_at = known.answered.get("speech_ended_at")
+            if ended_at and line is not None:
+                turn["agent"]["noticing_ms"] = noticing_ms(
+                    turn, report["answered_at"], ended_at, line.to_agent_ms
+                )
 
 
 def _of_record(known: KnownTurn) -> dict[str, Any]:
@@ -138,7 +151,7 @@ def _of_record(known: KnownTurn) -> dict[str, Any]:
     }
 
 
-def annotate(report: dict[str, Any], said: Mapping[str, Said], line_ms: float | None) -> None:
+def annotate(report: dict[str, Any], said: Mapping[str, Said], line: LineCost | None) -> None:
     """Name what was said, judge each answer that was heard out, and work out the waterfalls."""
     turns = report["turns"]
     for sound in report.get("sounds", ()):
@@ -153,5 +166,5 @@ def annotate(report: dict[str, Any], said: Mapping[str, Said], line_ms: float | 
         turn["right"] = (
             all(holds(turn["answer"], fact) for fact in one.must_say) if one and judged else None
         )
-        waterfall = reconcile(turn, line_ms)
+        waterfall = reconcile(turn, line.both_ways_ms if line else None)
         turn["waterfall"] = waterfall.as_json() if waterfall else None

@@ -2,8 +2,9 @@
 
 The agent's record of a turn splits its wait into consecutive parts, from the caller's last voiced
 sample, as it arrived on the agent's clock, to the reply's first sample leaving the gateway. What
-the wire and its buffers need on top was measured beforehand without any thinking (``line``). What
-is left of the wire's figure is unexplained, and is said.
+the wire and its buffers need on top was measured beforehand without any thinking (``line``). The
+agent takes the speech for over a little before or after it is (``noticing``), which shows where
+both clocks are known. What is left of the wire's figure is unexplained, and is said.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ PARTS = (
     "playout",
 )
 """As the agent records them, in the order in which they are spent."""
+NOTICING = "noticing"
 LINE = "line"
 AGREE_MS = 30.0
 """A difference so large is looked into."""
@@ -56,11 +58,29 @@ def reconcile(turn: Mapping[str, Any], line_ms: float | None) -> Waterfall | Non
     if wire_ms is None or wire_ms < 0 or not recorded:
         return None
     parts = {name: round(float(ms), 1) for name, ms in recorded.items()}
+    if (noticing_ms := turn["agent"].get("noticing_ms")) is not None:
+        parts = {NOTICING: round(noticing_ms, 1), **parts}
     if line_ms is not None:
         parts[LINE] = round(line_ms, 1)
     unexplained_ms = round(wire_ms - sum(parts.values()), 1)
     why = _why(turn, unexplained_ms, line_ms) if abs(unexplained_ms) > AGREE_MS else ""
     return Waterfall(float(wire_ms), parts, unexplained_ms, why)
+
+
+def noticing_ms(
+    turn: Mapping[str, Any], answered_at: float, ended_at: float, to_agent_ms: float
+) -> float:
+    """How much later than the caller's last voiced sample reached it the agent took its last one to
+    have come, in ms; negative when it missed a soft end.
+
+    Args:
+        turn: with ``began_s`` and ``speech_ms`` of the wire.
+        answered_at: when the wire's axis begins, seconds since 1970.
+        ended_at: the agent's last voiced sample, seconds since 1970.
+        to_agent_ms: the line's way there.
+    """
+    spoken_at = answered_at + turn["began_s"] + turn["speech_ms"] / 1000
+    return float((ended_at - spoken_at) * 1000 - to_agent_ms)
 
 
 def _why(turn: Mapping[str, Any], unexplained_ms: float, line_ms: float | None) -> str:
