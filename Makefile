@@ -22,8 +22,8 @@ demo: models ## Ring the agent once over SIP, show the conversation and its timi
 serve: models ## Keep everything running; prints the page's URL and the number to dial
 	@$(BIN)/voice-agent serve
 
-bench: models ## Measure voice-to-voice latency and barge-in on this machine
-	@$(BIN)/voice-agent bench
+bench: models ## Measure how long callers wait here; QUICK=1: in 4 minutes; SPEECH=folder: people
+	@$(BIN)/voice-agent bench $(foreach folder,$(SPEECH),--speech $(folder))
 
 test: setup-dev ## Run every test that needs nothing beyond Python packages
 	$(BIN)/python -m pytest -m "not ($(NEEDS_DEBIAN))"

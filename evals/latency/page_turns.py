@@ -107,17 +107,21 @@ def turns_section(run: Run) -> str:
     sections = []
     for stack in ("ours", STOCK):
         listed = list(calls(run, stack=stack))
-        listed.sort(key=lambda call: list(_NAMES).index(call["part"]))
+        listed.sort(key=lambda call: _place(call["part"]))
         for part, some in groupby(listed, key=lambda call: str(call["part"])):
             rows = [_turn(turn) for call in some for turn in _made(call)]
             if rows:
-                name = _NAMES[part] if stack == "ours" else "The stock pipeline's answers"
+                name = _NAMES.get(part, part) if stack == "ours" else "The stock pipeline's answers"
                 is_open = " open" if part == headline_part(run) and stack == "ours" else ""
                 sections.append(
                     f"<details{is_open}><summary>{escape(name)} ({len(rows)})</summary>"
                     f"{_table(rows)}</details>"
                 )
     return f"<h2>What was said</h2>{''.join(sections) or '<p class=soft>Nothing.</p>'}"
+
+
+def _place(part: str) -> int:
+    return list(_NAMES).index(part) if part in _NAMES else len(_NAMES)
 
 
 _COLUMNS = ("said", "heard", "answered", "wait", "stopped after", "remarks")

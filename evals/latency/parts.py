@@ -127,7 +127,7 @@ class Bench:
         line = self.line if stack == OURS else None
         for report in ring(rig or self.rig, name, scripts, line, self.way):
             known = {"part": part, "stack": stack, "callers": len(scripts), "speech": speech}
-            self.add(known | report)
+            self.add(report | known)
 
 
 def ask(bench: Bench) -> None:
