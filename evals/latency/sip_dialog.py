@@ -8,17 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from typing import Protocol, cast
 
-from evals.latency.sip_messages import (
-    SipMessage,
-    address,
-    host_and_port,
-    parameter,
-    read_message,
-    split_routes,
-)
+from evals.latency.sip_messages import SipMessage, read_message
+from evals.latency.sip_state import DialogState
 from evals.wire_call import CallError
 
 T1_S, T2_S = 0.5, 4.0
@@ -26,8 +19,7 @@ GIVE_UP_S = 64 * T1_S
 """Timers B, F and H."""
 LEAVE_S = 4.0
 """Patience with a far end that does not confirm the end."""
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
-_SDP = "application/sdp"
+CANCEL_S = 1.5
 
 
 class Party(Protocol):
@@ -51,17 +43,11 @@ class SipDialog(asyncio.DatagramProtocol):
     """One dialog on a socket of its own (``local`` is the socket's address)."""
 
     def __init__(self, uri: str, far_end: tuple[str, int], party: Party) -> None:
-        self.call_id = secrets.token_hex(12)
+        self._state = DialogState(uri, far_end)
+        self.call_id = self._state.call_id
         self.unreadable = 0
         """Datagrams that were no SIP message."""
-        self._uri = uri
         self._party = party
-        self._to = f"<{uri}>"
-        self._far_end = far_end
-        self._routes: list[str] = []
-        self._sequence = 0
-        self._local = ("", 0)
-        self._from = ""
         self._transport: asyncio.DatagramTransport | None = None
         self._waiting: dict[tuple[str, str], asyncio.Queue[SipMessage]] = {}
         self._acks: dict[int, bytes] = {}
@@ -78,7 +64,7 @@ class SipDialog(asyncio.DatagramProtocol):
         Raises:
             CallError: refused (``status``), not answered in time (408), or no dialog in it.
         """
-        answer = await self._invite(self._uri, description, timeout_s)
+        answer = await self._invite(description, timeout_s)
         self._established = True
         return answer.body
 
@@ -88,13 +74,13 @@ class SipDialog(asyncio.DatagramProtocol):
         Raises:
             CallError: refused; 491 when the far end is about to do the same.
         """
-        return (await self._invite(self._uri, description, GIVE_UP_S)).body
+        return (await self._invite(description, GIVE_UP_S)).body
 
     async def bye(self) -> None:
         """End the call; returns when that is confirmed, or after ``LEAVE_S``."""
         if self._established:
             self._established = False
-            request = self._request("BYE", self._next_sequence())
+            request = self._state.request("BYE")
             with contextlib.suppress(CallError):
                 await self._answer_to(request, LEAVE_S)
 
@@ -104,41 +90,34 @@ class SipDialog(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
 
-    async def _invite(self, uri: str, description: bytes, timeout_s: float) -> SipMessage:
-        number = self._next_sequence()
-        invite = self._request("INVITE", number, description, uri)
+    async def _invite(self, description: bytes, timeout_s: float) -> SipMessage:
+        invite = self._state.request("INVITE", description)
         self._inviting = True
         try:
             answer = await self._answer_to(invite, timeout_s)
         except CallError:
             if not self._established:
-                await self._cancel(invite, number)
+                await self._cancel(invite)
             raise
         finally:
             self._inviting = False
         if answer.status >= 300:
-            self._send(self._acknowledgement(invite, number, answer, same=True))
+            self._send(self._state.acknowledged_refusal(invite, answer))
             status = answer.status
             raise CallError(f"{status} {answer.reason}".strip(), status)
-        self._to = answer.get("To")
-        if not self._established:
-            self._routes = split_routes(answer.all("Record-Route"))[::-1]
-        if contact := address(answer.get("Contact")):
-            self._uri = contact
-        ack = self._acknowledgement(invite, number, answer, same=False)
-        self._acks[number] = ack
-        self._send(ack)
+        self._acknowledge(answer)
         return answer
 
-    async def _cancel(self, invite: SipMessage, number: int) -> None:
+    def _acknowledge(self, answer: SipMessage) -> None:
+        self._state.take_answer(answer)
+        number, _ = answer.sequence
+        self._acks[number] = self._state.request("ACK", number=number).encode()
+        self._send(self._acks[number])
+
+    async def _cancel(self, invite: SipMessage) -> None:
         """Take an unanswered INVITE back; whoever answers all the same is told goodbye."""
-        cancel = SipMessage(
-            invite.start.replace("INVITE", "CANCEL", 1),
-            [(k, v) for k, v in invite.headers if k in ("Via", "From", "To", "Call-ID")]
-            + [("CSeq", f"{number} CANCEL"), ("Max-Forwards", "70")],
-        )
         with contextlib.suppress(CallError):
-            await self._answer_to(cancel, T1_S * 3)
+            await self._answer_to(self._state.cancellation(invite), CANCEL_S)
 
     async def _answer_to(self, request: SipMessage, timeout_s: float) -> SipMessage:
         """Send until there is a final answer.
@@ -180,8 +159,8 @@ class SipDialog(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # The selector's datagram transport is none by its class (CPython 3.11).
         self._transport = cast(asyncio.DatagramTransport, transport)
-        self._local = transport.get_extra_info("sockname")[:2]
-        self._from = f"<sip:caller@{self._place}>;tag={secrets.token_hex(6)}"
+        host, port = transport.get_extra_info("sockname")[:2]
+        self._state.sit_at(host, port)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if not data.strip(b"\r\n\0"):
@@ -210,16 +189,9 @@ class SipDialog(asyncio.DatagramProtocol):
         elif method == "INVITE" and 200 <= message.status < 300:
             if (ack := self._acks.get(number)) is not None:
                 self._send(ack)
-            else:
-                self._refuse_late(message, number)
-
-    def _refuse_late(self, message: SipMessage, number: int) -> None:
-        """An answer to an INVITE that was taken back: acknowledge and leave."""
-        self._to = message.get("To")
-        self._uri = address(message.get("Contact")) or self._uri
-        self._acks[number] = self._request("ACK", number).encode()
-        self._send(self._acks[number])
-        self._send(self._request("BYE", self._next_sequence()).encode())
+            else:  # to an INVITE that was taken back: acknowledge and leave
+                self._acknowledge(message)
+                self._send(self._state.request("BYE"))
 
     def _take_request(self, message: SipMessage, addr: tuple[str, int]) -> None:
         known = self._answers.get(message.sequence)
@@ -247,8 +219,7 @@ class SipDialog(asyncio.DatagramProtocol):
         except CallError as error:
             self._respond(message, addr, error.status or 488, "Not Acceptable Here")
             return
-        if contact := address(message.get("Contact")):
-            self._uri = contact
+        self._state.take_contact(message)
         response = self._respond(message, addr, 200, "OK", body)
         if self._repeating is not None:
             self._repeating.cancel()
@@ -262,44 +233,7 @@ class SipDialog(asyncio.DatagramProtocol):
             self._send(response, addr)
             waited_s, pause_s = waited_s + pause_s, min(pause_s * 2, T2_S)
 
-    # --- messages ------------------------------------------------------------------------------
-
-    @property
-    def _place(self) -> str:
-        host, port = self._local
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-    def _next_sequence(self) -> int:
-        self._sequence += 1
-        return self._sequence
-
-    def _request(
-        self, method: str, number: int, body: bytes = b"", uri: str | None = None
-    ) -> SipMessage:
-        headers = [
-            ("Via", f"SIP/2.0/UDP {self._place};rport;branch=z9hG4bK{secrets.token_hex(8)}"),
-            ("Max-Forwards", "70"),
-            ("From", self._from),
-            ("To", self._to),
-            ("Call-ID", self.call_id),
-            ("CSeq", f"{number} {method}"),
-            ("Contact", f"<sip:caller@{self._place}>"),
-            *(("Route", route) for route in self._routes),
-        ]
-        if body:
-            headers += [("Content-Type", _SDP), ("Allow", ALLOW)]
-        return SipMessage(f"{method} {uri or self._uri} SIP/2.0", headers, body)
-
-    def _acknowledgement(
-        self, invite: SipMessage, number: int, answer: SipMessage, *, same: bool
-    ) -> bytes:
-        """An ACK: part of the INVITE's own transaction when that was refused (17.1.1.3)."""
-        ack = self._request("ACK", number)
-        if same:
-            kept = {"Via": invite.get("Via"), "To": answer.get("To")}
-            headers = [(name, kept.get(name, value)) for name, value in ack.headers]
-            ack = SipMessage(invite.start.replace("INVITE", "ACK", 1), headers)
-        return ack.encode()
+    # --- the wire ------------------------------------------------------------------------------
 
     def _respond(
         self,
@@ -309,15 +243,7 @@ class SipDialog(asyncio.DatagramProtocol):
         reason: str,
         body: bytes = b"",
     ) -> bytes:
-        headers = [("Via", via) for via in request.all("Via")]
-        headers += [("Record-Route", route) for route in request.all("Record-Route")]
-        headers += [(name, request.get(name)) for name in ("From", "To", "Call-ID", "CSeq")]
-        if status == 481 and not parameter(request.get("To"), "tag"):
-            headers = [(k, f"{v};tag=none" if k == "To" else v) for k, v in headers]
-        headers += [("Contact", f"<sip:caller@{self._place}>"), ("Allow", ALLOW)]
-        if body:
-            headers.append(("Content-Type", _SDP))
-        data = SipMessage(f"SIP/2.0 {status} {reason}", headers, body).encode()
+        data = self._state.response(request, status, reason, body).encode()
         if request.get("Call-ID") == self.call_id:
             self._answers[request.sequence] = data
         self._send(data, addr)
@@ -326,13 +252,5 @@ class SipDialog(asyncio.DatagramProtocol):
     def _send(self, data: bytes | SipMessage, addr: tuple[str, int] | None = None) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.sendto(
-                data if isinstance(data, bytes) else data.encode(), addr or self._next_hop()
+                data if isinstance(data, bytes) else data.encode(), addr or self._state.next_hop()
             )
-
-    def _next_hop(self) -> tuple[str, int]:
-        """Where requests go: the first proxy that wants to be asked, or where it began. A contact
-        behind another address is not followed: on a LAN the far end is where it answered from."""
-        if self._routes:
-            with contextlib.suppress(CallError):
-                return host_and_port(address(self._routes[0]))
-        return self._far_end

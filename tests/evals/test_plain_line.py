@@ -35,6 +35,7 @@ from evals.latency.sip_messages import (
     read_message,
     split_routes,
 )
+from evals.latency.sip_state import DialogState
 from evals.wire_audio import PACKET_SAMPLES, RATE_HZ, Samples, Span, Utterance, drawn, stretches
 from evals.wire_call import CallError
 from telephony.call import DigitPressed, HoldChanged, LegEnded
@@ -651,3 +652,39 @@ async def test_a_name_that_has_no_address_is_a_clear_error() -> None:
     async with PlainLine() as line:
         with pytest.raises(CallError, match="there is no way"):
             await line.dial("sip:a@no-such-host.invalid")
+
+
+@pytest.mark.loopback
+async def test_whoever_answers_a_call_that_was_taken_back_is_told_goodbye() -> None:
+    invite: list[SipMessage] = []
+
+    def script(request: SipMessage, _: FarEnd) -> list[bytes]:
+        if request.method == "INVITE":
+            invite.append(request)
+            return [answer(request, "180 Ringing")]
+        if request.method == "CANCEL":
+            return [answer(invite[0], "200 OK", MEDIA), answer(request, "200 OK")]
+        return []
+
+    async with far_end(script) as (party, uri), PlainLine(answer_timeout_s=0.2) as line:
+        with pytest.raises(CallError, match="not answered"):
+            await line.dial(uri)
+        await party.until("BYE")
+        assert party.seen == ["INVITE", "CANCEL", "ACK", "BYE"]
+
+
+def test_requests_take_the_route_that_proxies_asked_for() -> None:
+    state = DialogState("sip:a@b", ("10.0.0.1", 5060))
+    state.sit_at("10.0.0.2", 4_000)
+    invite = state.request("INVITE")
+    assert state.next_hop() == ("10.0.0.1", 5060)
+    headers = [("To", "<sip:a@b>;tag=9"), ("Contact", "<sip:c@d>")]
+    routes = [("Record-Route", "<sip:10.0.0.3:5070;lr>"), ("Record-Route", "<sip:10.0.0.4;lr>")]
+    state.take_answer(SipMessage("SIP/2.0 200 OK", headers + routes))
+    bye = state.request("BYE")
+    assert bye.start == "BYE sip:c@d SIP/2.0"
+    assert bye.all("Route") == ["<sip:10.0.0.4;lr>", "<sip:10.0.0.3:5070;lr>"]
+    assert state.next_hop() == ("10.0.0.4", 5060)
+    assert bye.sequence == (2, "BYE")
+    assert state.request("ACK", number=1).sequence == (1, "ACK")
+    assert parameter(bye.get("From"), "tag") == parameter(invite.get("From"), "tag")
