@@ -19,7 +19,6 @@ from voice_agent.speech.spoken_text import as_spoken
 
 SAMPLE_RATE_HZ = 16_000
 MAX_WINDOW_S = 30.0
-REPETITION_PENALTY = 1.05
 _NO_REPEAT_TOKENS = 4
 """Kills loops; callers do say "zero zero zero", so it must not be smaller for long utterances."""
 _SINGLE_WORD_S = 1.0

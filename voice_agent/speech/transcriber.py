@@ -4,8 +4,8 @@ Whisper was trained on 30 s windows and faster-whisper pads every utterance to t
 costs as much as half a minute. Here the encoder reads the utterance and a little silence, and of
 an utterance that grows only what follows its settled words (``continuing``). What that costs in
 accuracy is taken back by rules measured with ``evals/transcription.py``: a floor on the window, a
-cap on tokens by duration, mild penalties against repetition, and one retry with more room when a
-final text loops or is improbable.
+cap on tokens by duration, no tokens repeated in a row of four, and one retry with more room when
+a final text loops or is improbable.
 
 That silence shows as much no-speech probability together with a low log probability is from
 Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022), section 4.5.
