@@ -73,8 +73,8 @@ class Playout:
 
     Audio leaves in packets, the first sample with its packet. In the first report of a reply
     ``at_ms`` is the end of that packet's time, so ``at_ms`` less the reply's part of ``played_ms``
-    is when its first sample left, within a few ms. In later reports the packet last sent counts as
-    played: they are up to 20 ms ahead of the ear.
+    is when its first sample left, within 10 ms (a packet more when the SIP stack lags by one). In
+    later reports the packet last sent counts as played: they are up to 20 ms ahead of the ear.
     """
 
     event: ClassVar[str] = "playout"

@@ -149,7 +149,6 @@ def test_the_first_report_of_a_reply_dates_its_beginning() -> None:
         assert report
         assert report.at_ms - (report.played_ms - before_ms) == begins_at_ms
         assert playout.first_report(begins_at_ms + 3, unsent_ms=20) is None
-        assert not playout.begins
         while playout.pop_frame():
             pass
         assert playout.report(begins_at_ms + 100, unsent_ms=0)
@@ -159,8 +158,8 @@ def test_a_reply_cleared_before_its_first_packet_never_began() -> None:
     playout = Playout()
     playout.add(FRAME * 3)
     playout.pop_frame()
+    assert playout.begins
     playout.clear(at_ms=20, unsent_ms=20)
-    assert not playout.begins
     assert playout.first_report(40, unsent_ms=0) is None
 
 
