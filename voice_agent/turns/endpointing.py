@@ -1,21 +1,80 @@
-"""How much silence ends a turn, and which sounds are no turn at all. Pure."""
+"""How much silence ends a turn, and which sounds are no turn at all. Pure.
+
+Three witnesses are weighed as log odds, so that they add up: the sound (smart-turn's probability),
+the words (do they ask for more?) and the caller's own rhythm (does this caller pause in the middle
+of turns?). The balance is turned into silence: enough of it, and ``end_silence_ms`` will do; the
+less of it, the longer, up to ``max_silence_ms``.
+"""
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from voice_agent.config import TurnSettings
 
-_UNFINISHED = re.compile(
-    r"\b(and|or|but|so|because|if|when|that|which|with|for|to|of|in|on|at|from|by|about|the|a|an|"
-    r"my|your|our|their|its|is|are|was|were|it's|i'm|um|uh|er|erm|well|like)[\s,.…-]*$",
+FAINT_DB = 24.0
+"""Sound so much softer than the caller's usual level is no voice any more. Silero goes on saying
+"voice" for about 100 ms after the last voiced sample; with this the end is seen 20 ms after it
+(``evals.latency.turn_curve``). Soft last sounds of a word lie above."""
+SILENT_DB = -60.0
+"""Softer than this (dB of full scale) is silence, however softly the caller speaks."""
+
+_DOUBT_SPAN = 3.0
+"""From certainty enough for the shortest silence down to none at all, in log odds. Three are the
+way from nine to one to one to two."""
+_WORDS_ASK_FOR_MORE = -2.0
+_WORDS_ROUND_OFF = 1.0
+_MOST_RHYTHM = 1.0
+_CERTAIN = 0.995
+"""No probability is taken for more certain than this: the network has not earned it."""
+
+_TRAILS_OFF = re.compile(r"(\.\.\.|…|,|-|–|—)\s*$")
+_OPEN = re.compile(
+    r"\b(and|or|but|because|if|than|as|the|a|an|my|your|our|their|every|"
+    r"i'm|i'd|i've|i'll|we're|we'd|you're|they're|"
+    r"um+|uh+|er+m?|hmm+|(i|we)('d| would) like|(can|could|may) (i|we) (have|get)|"
+    r"(my|the) (first|last|full) name|(name|number|code|address|email|question|problem) is)"
+    r"[\s,.?!…-]*$",
     re.IGNORECASE,
 )
+"""Words that no sentence ends with, questions included."""
+_OPEN_UNLESS_ASKED = re.compile(
+    r"\b(with|without|for|to|of|from|at|about|into|between|its|it's|i|we|they|so|like|"
+    r"(?<!as )well|which|whether|while)[\s,.!…-]*$",
+    re.IGNORECASE,
+)
+"""Words that end a question ("who is it for?") but no statement."""
+_WANTS_A_NOUN = re.compile(
+    r"\b(in|on|by|is|are|was|were|am|will|would|can|could|should|have|has|had|want|need|"
+    r"some|any|few|other|another|more|extra|very|really|quite|too|"
+    r"big|small|large|medium|long|short|new|old|single|double|triple|first|second|third|"
+    r"(a|the|an|of|with|for|get|like|want|need|take|have) "
+    r"(two|three|four|five|six|seven|eight|nine|ten|twelve|\d{1,3})|"
+    r"(two|three|four|five|six|seven|eight|nine|ten|\w+teen|twelve|twenty|thirty|forty|fifty|"
+    r"[2-9]|\d{2,3})[ -](ounce|inch|pound|gallon|litre|liter|metre|meter|foot|mile|dollar|euro|"
+    r"cent|day|week|month|year|hour|minute|person|piece))[\s.?!]*$",
+    re.IGNORECASE,
+)
+"""Endings that more often go on than not: "a large", "with three", "a twelve inch"."""
 _READING_OUT = re.compile(
     r"\b(number|code|postcode|zip|reference|email|e-mail|spelled|spelt|address)\b.{0,24}$"
-    r"|(\b(\d|oh|zero|one|two|three|four|five|six|seven|eight|nine)\b[\s,.-]*){2,}$",
+    r"|(\b(\d|oh|zero|one|two|three|four|five|six|seven|eight|nine)\b[\s,.-]*){2,}$"
+    r"|(\d[\s,.-]*){5,}$|^\W*(\d[\s,.-]*){2,}$"
+    r"|(\b[a-z]\b[\s,.-]+){1,}[a-z]\b[\s,.-]*$",
     re.IGNORECASE,
 )
+_ROUNDED_OFF = re.compile(
+    r"\b(please|thanks|thank you|thank you (very|so) much|that('s| is) (all|it|fine|right|correct)|"
+    r"(good)?bye)[\s.!?]*$"
+    r"|(^|[.?!,] )(and |so |well |okay |ok )*(how|what|where|when|why|who|which|do|does|did|is|are)"
+    r"( [^ .?!]+){3,}\?\s*$",
+    re.IGNORECASE,
+)
+"""Courtesies that close, and questions with a question word or a verb in front. Requests ("can I
+have …") are none of these: they grow word by word and sound whole at each."""
 _BACKCHANNEL = re.compile(
     r"^((mm+|mhm|mm-?hm+|uh-?huh|hm+|ah|aha|oh|okay|ok|right|yeah|yep|yes|sure|i see|got it|"
     r"alright|all right|great|good|fine|cool|nice|thanks|thank you)[\s,.!…-]*){1,3}$",
@@ -23,25 +82,78 @@ _BACKCHANNEL = re.compile(
 )
 
 
-def silence_needed_ms(settings: TurnSettings, text: str | None, completeness: float | None) -> int:
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """This caller so far: turns that were over, and pauses of half a second or more in turns that
+    went on (a commit taken back because the caller went on is such a pause)."""
+
+    turns: int = 0
+    pauses: int = 0
+
+
+def silence_needed_ms(
+    settings: TurnSettings,
+    text: str | None,
+    completeness: float | None,
+    rhythm: Rhythm = Rhythm(),
+) -> int:
     """Silence after which the turn is over.
 
     Between ``end_silence_ms`` for a sentence that sounds and reads complete and
     ``max_silence_ms`` for one that does not. ``None`` stands for not known yet.
     """
-    if text is None or completeness is None:
+    if text is None or completeness is None or _asks_for_more(text):
         return settings.max_silence_ms
-    if _READING_OUT.search(text):
-        return settings.max_silence_ms
-    if _UNFINISHED.search(text) and not text.rstrip().endswith("?"):
-        return settings.max_silence_ms
-    if completeness >= settings.complete_threshold:
-        return settings.end_silence_ms
-    doubt = 1 - completeness / settings.complete_threshold
+    balance = _log_odds(completeness) - _log_odds(settings.complete_threshold)
+    balance += _words(text) + _habit(rhythm)
+    doubt = min(1.0, max(0.0, -balance / _DOUBT_SPAN))
     span = settings.max_silence_ms - settings.end_silence_ms
     return round(settings.end_silence_ms + span * doubt)
+
+
+def together(judgements: Sequence[float]) -> float | None:
+    """One probability out of several judgements of one pause: the mean of their log odds.
+
+    Judging at 100 and again at 180 ms of silence errs less often than either alone. Judging much
+    later does not help: the network takes the silence itself for an end.
+    """
+    if not judgements:
+        return None
+    mean = sum(map(_log_odds, judgements)) / len(judgements)
+    return 1 / (1 + math.exp(-mean))
 
 
 def is_backchannel(text: str) -> bool:
     """Whether these words only say "I am listening"."""
     return bool(_BACKCHANNEL.match(text.strip()))
+
+
+def is_faint(level_db: float, usual_level_db: float) -> bool:
+    """Whether sound of ``level_db`` (dB of full scale) is too soft to be a caller's voice who
+    usually speaks at ``usual_level_db``."""
+    return level_db < max(SILENT_DB, usual_level_db - FAINT_DB)
+
+
+def _asks_for_more(text: str) -> bool:
+    asked = text.rstrip().endswith("?")
+    if _TRAILS_OFF.search(text) or _OPEN.search(text):
+        return True
+    return not asked and bool(_OPEN_UNLESS_ASKED.search(text) or _READING_OUT.search(text))
+
+
+def _words(text: str) -> float:
+    if _ROUNDED_OFF.search(text):
+        return _WORDS_ROUND_OFF
+    return _WORDS_ASK_FOR_MORE if _WANTS_A_NOUN.search(text) else 0.0
+
+
+def _habit(rhythm: Rhythm) -> float:
+    """The odds of an end against a pause by what this caller did before; 2 of each stand for not
+    knowing."""
+    odds = math.log((rhythm.turns + 2) / (rhythm.pauses + 2))
+    return min(0.0, max(-_MOST_RHYTHM, odds))
+
+
+def _log_odds(probability: float) -> float:
+    certain = min(_CERTAIN, max(1 - _CERTAIN, probability))
+    return math.log(certain / (1 - certain))

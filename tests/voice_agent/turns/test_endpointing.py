@@ -3,36 +3,141 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from voice_agent.config import TurnSettings
-from voice_agent.turns.endpointing import is_backchannel, silence_needed_ms
+from voice_agent.turns.endpointing import (
+    Rhythm,
+    is_backchannel,
+    is_faint,
+    silence_needed_ms,
+    together,
+)
 
-SETTINGS = TurnSettings()
+SETTINGS = TurnSettings(end_silence_ms=240, max_silence_ms=1600, complete_threshold=0.8)
 SHORTEST, LONGEST = SETTINGS.end_silence_ms, SETTINGS.max_silence_ms
 
 
 @pytest.mark.parametrize(
-    ("text", "completeness", "needed_ms"),
+    "text",
     [
-        ("How much is delivery?", 0.95, SHORTEST),
-        ("How much is delivery?", 0.0, LONGEST),
-        ("How much is delivery?", None, LONGEST),
-        (None, 0.95, LONGEST),
-        ("I bought a sofa and", 0.95, LONGEST),
-        ("My order number is", 0.95, LONGEST),
-        ("It's four two seven", 0.95, LONGEST),
-        ("4 2 7 1", 0.95, LONGEST),
-        ("What are you looking for?", 0.95, SHORTEST),
+        "How much is delivery?",
+        "What are you looking for?",
+        "Who is it for?",
+        "Can I change my address?",
+        "That's my number?",
+        "I'd like that.",
+        "I want that one as well.",
+        "Yes.",
+        "Model S",
+        "We moved there in 2018.",
+        "I bought it two years ago.",
     ],
 )
-def test_silence_needed(text: str | None, completeness: float | None, needed_ms: int) -> None:
-    assert silence_needed_ms(SETTINGS, text, completeness) == needed_ms
+def test_a_whole_sentence_that_sounds_whole_ends_soon(text: str) -> None:
+    assert silence_needed_ms(SETTINGS, text, 0.95) == SHORTEST
+    assert silence_needed_ms(SETTINGS, text, 0.01) == LONGEST
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I bought a sofa and",
+        "I bought a sofa, and...",
+        "I wanted to ask about the",
+        "Can I get a",
+        "May I have a?",
+        "Could I get?",
+        "I'd like",
+        "I would like.",
+        "It comes with",
+        "Um",
+        "Well, I'm",
+        "My last name",
+        "My name is",
+        "As far as",
+        "I thought it was,",
+        "My order number is",
+        "It's four two seven",
+        "4 2 7 1",
+        "2018",
+        "555 0123 88",
+        "B-R-O",
+        "It is b r o w n.",
+    ],
+)
+def test_words_that_ask_for_more_get_all_the_time(text: str) -> None:
+    assert silence_needed_ms(SETTINGS, text, 0.99) == LONGEST
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I need a large",
+        "A table with three",
+        "It's a twelve inch.",
+        "Can I have 16 ounce?",
+        "I want",
+    ],
+)
+def test_words_that_often_go_on_get_more_time(text: str) -> None:
+    assert SHORTEST < silence_needed_ms(SETTINGS, text, 0.9) < LONGEST
+    assert silence_needed_ms(SETTINGS, text, 0.95) > silence_needed_ms(SETTINGS, "A sofa.", 0.95)
+
+
+@pytest.mark.parametrize(
+    "text", ["A sofa, please.", "No, that's all.", "And how long does it take?", "Thank you!"]
+)
+def test_words_that_round_off_need_less(text: str) -> None:
+    assert silence_needed_ms(SETTINGS, text, 0.7) < silence_needed_ms(SETTINGS, "A sofa.", 0.7)
+
+
+@pytest.mark.parametrize(("text", "completeness"), [(None, 0.95), ("How much is it?", None)])
+def test_what_is_not_known_yet_is_waited_for(text: str | None, completeness: float | None) -> None:
+    assert silence_needed_ms(SETTINGS, text, completeness) == LONGEST
 
 
 def test_doubt_costs_silence() -> None:
-    needed = [silence_needed_ms(SETTINGS, "How much?", p / 10) for p in range(6)]
+    needed = [silence_needed_ms(SETTINGS, "A sofa.", p / 20) for p in range(21)]
     assert needed == sorted(needed, reverse=True)
-    assert SHORTEST < needed[2] < LONGEST
+    assert SHORTEST < needed[12] < LONGEST
+    assert needed[16] == SHORTEST
+
+
+def test_a_caller_who_pauses_in_turns_is_given_more_time_and_nobody_less() -> None:
+    plain = silence_needed_ms(SETTINGS, "A sofa.", 0.75)
+    paused = silence_needed_ms(SETTINGS, "A sofa.", 0.75, Rhythm(turns=1, pauses=6))
+    swift = silence_needed_ms(SETTINGS, "A sofa.", 0.75, Rhythm(turns=9, pauses=0))
+    assert SHORTEST < plain == swift < paused < LONGEST
+
+
+@given(
+    st.one_of(st.none(), st.text(max_size=80)),
+    st.one_of(st.none(), st.floats(0, 1)),
+    st.builds(Rhythm, st.integers(0, 99), st.integers(0, 99)),
+)
+def test_never_less_than_the_shortest_nor_more_than_the_longest(
+    text: str | None, completeness: float | None, rhythm: Rhythm
+) -> None:
+    assert SHORTEST <= silence_needed_ms(SETTINGS, text, completeness, rhythm) <= LONGEST
+
+
+def test_several_judgements_make_one_between_them() -> None:
+    assert together([]) is None
+    assert together([0.7]) == pytest.approx(0.7)
+    assert together([0.5, 0.9]) == pytest.approx(0.75)
+    assert together([0.0, 1.0]) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("level_db", "usual_db", "faint"),
+    [(-30, -26, False), (-49, -26, False), (-51, -26, True), (-59, -45, False), (-61, -45, True)],
+)
+def test_far_below_the_callers_level_is_no_voice(
+    level_db: float, usual_db: float, faint: bool
+) -> None:
+    assert is_faint(level_db, usual_db) is faint
 
 
 @pytest.mark.parametrize(
