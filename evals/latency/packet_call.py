@@ -169,11 +169,11 @@ class PacketCall(ABC):
 
     # --- for the lines -------------------------------------------------------------------------
 
-    def _answered(self, call_id: str) -> None:
-        """Position 0 is now; from now on the caller sends."""
+    def _answered(self, call_id: str, ago_s: float = 0.0) -> None:
+        """Position 0 is so long ago; from now on the caller sends."""
         self.call_id = call_id
-        before_s = self.now_s
-        self._zero_s, self.answered_at = time.monotonic(), time.time()
+        before_s = self.now_s - ago_s
+        self._zero_s, self.answered_at = time.monotonic() - ago_s, time.time() - ago_s
         if self.sound_began_s is not None and self.last_sound_s is not None:
             self.sound_began_s -= before_s
             self.last_sound_s -= before_s

@@ -112,6 +112,9 @@ class PlainCall(PacketCall):
         self._rtp: socket.socket | None = None
         self._rtcp: socket.socket | None = None
         self._held = False
+        self._paused = False
+        """The far end sends nothing because one of us holds the other, or has only just begun."""
+        self._resumed = False
         self._version = 0
         self._listener = KeyListener()
         self._keys: deque[tuple[bytes, bool] | None] = deque()
@@ -172,6 +175,7 @@ class PlainCall(PacketCall):
         """
         if self._dialog is None or self.ended.is_set():
             return
+        self._paused = self._paused or held
         for attempt in range(HOLD_ATTEMPTS):
             try:
                 answer = await self._dialog.offer(
@@ -183,7 +187,7 @@ class PlainCall(PacketCall):
                 if error.status != 491 or attempt == HOLD_ATTEMPTS - 1:
                     raise
             await self.wait_for_end(GLARE_PAUSE_S)
-        self._held = held
+        self._held, self._resumed = held, not held
 
     async def _leave(self) -> None:
         dialog, self._dialog = self._dialog, None
@@ -205,6 +209,8 @@ class PlainCall(PacketCall):
             return self._description("sendonly" if self._held else "sendrecv")
         self._media = read_description(description)
         self.far_end_holds = self._media.direction in ("sendonly", "inactive")
+        self._paused = self._paused or self.far_end_holds
+        self._resumed = not self.far_end_holds and not self._held
         return self._description(MIRRORED.get(self._media.direction, self._media.direction))
 
     def answered(self, description: bytes) -> None:
@@ -265,7 +271,9 @@ class PlainCall(PacketCall):
         arrived_s = seen_s - late_s
         if packet.payload_type in (PCMU, PCMA):
             samples = decoded(packet.payload, packet.payload_type)
-            self._hear(arrived_s, packet.ssrc, packet.sequence, samples, packet.marker)
+            begins = packet.marker or self._paused
+            self._paused = self._paused and not self._resumed
+            self._hear(arrived_s, packet.ssrc, packet.sequence, samples, begins)
         elif self._media is not None and packet.payload_type == self._media.keys_type:
             self.digits += self._listener.hear(packet)
             self._ear.pass_over(packet.sequence)

@@ -2,8 +2,9 @@
 
 Sound is measured at the packet: its arrival is when this process has it decrypted, before any
 jitter buffer (aiortc's is stood in for), and its samples are what Opus makes of it, brought to the
-axis's rate without delay. What is said is encoded from 16 kHz. A page has no hold: a caller who is
-asked to hold is silent instead.
+axis's rate without delay. What is said is encoded from 16 kHz. Position 0 is when the connection
+stands: a page is told that it has been answered over a channel that opens after sound does. A page
+has no hold: a caller who is asked to hold is silent instead.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -89,6 +91,7 @@ class WebCall(PacketCall):
         self._microphone = Microphone()
         self._held = False
         self._taken = asyncio.Event()
+        self._connected_s: float | None = None
         self._closed = False
         sender = self._connection.addTrack(self._microphone)
         impair(sender.transport, self._there)
@@ -156,7 +159,8 @@ class WebCall(PacketCall):
             case "state", "answered" | "held" as state:
                 self.far_end_holds = state == "held"
                 if not self._taken.is_set():
-                    self._answered("")
+                    stood_s = self._connected_s
+                    self._answered("", time.monotonic() - stood_s if stood_s else 0.0)
                     self._taken.set()
             case "state", "ended":
                 self._end(str(fields.get("reason") or "ended"))
@@ -164,8 +168,11 @@ class WebCall(PacketCall):
                 self.digits += str(fields.get("digits", ""))
 
     def _on_connection_state(self) -> None:
-        if self._connection.connectionState in ("failed", "closed"):
-            self._end("the connection is lost")
+        match self._connection.connectionState:
+            case "connected" if self._connected_s is None:
+                self._connected_s = time.monotonic()
+            case "failed" | "closed":
+                self._end("the connection is lost")
 
     def _on_track(self, _: MediaStreamTrack) -> None:
         for receiver in self._connection.getReceivers():

@@ -623,6 +623,40 @@ async def test_requests_of_the_far_end_are_answered_and_garbage_is_passed_over()
 
 
 @pytest.mark.loopback
+async def test_the_silence_of_a_hold_is_no_gap() -> None:
+    offered: list[bytes] = []
+
+    def script(request: SipMessage, party: FarEnd) -> list[bytes]:
+        if request.method == "INVITE":
+            offered.append(request.body)
+        return takes(request, party)
+
+    async with far_end(script) as (party, uri), PlainLine() as line:
+        call = await line.dial(uri)
+        where = ("127.0.0.1", read_description(offered[0]).port)
+
+        async def sound(number: int) -> None:
+            packet = RtpPacket(0, number, number * 160, 9, encoded(tone(20), PCMU))
+            party.transport.sendto(packet.encode(), where)
+            async with asyncio.timeout(PATIENCE_S):
+                while call.network()["received"] < number:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+
+        await sound(1)
+        await call.hold(True)
+        await call.wait_for_end(0.1)
+        await call.hold(False)
+        await sound(2)
+        assert call.gaps() == []
+        await call.wait_for_end(0.1)
+        await sound(3)
+        assert len(call.gaps()) == 1
+        await call.hang_up()
+    directions = [read_description(body).direction for body in offered]
+    assert directions == ["sendrecv", "sendonly", "sendrecv"]
+
+
+@pytest.mark.loopback
 async def test_packets_that_are_none_are_counted_and_the_call_goes_on() -> None:
     offered: list[bytes] = []
 
