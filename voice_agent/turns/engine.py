@@ -19,10 +19,17 @@ the words are one question. A reply that is late gets a filler, once.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum, auto
 
 from voice_agent.config import TurnSettings
-from voice_agent.turns.endpointing import is_backchannel, silence_needed_ms
+from voice_agent.turns.endpointing import (
+    Rhythm,
+    is_backchannel,
+    is_faint,
+    silence_needed_ms,
+    together,
+)
 from voice_agent.turns.events import (
     AgentHeard,
     BeginUtterance,
@@ -54,8 +61,10 @@ from voice_agent.turns.keypad import Keypad
 from voice_agent.turns.silent_caller import SilentCaller
 
 INTERIM_EVERY_MS = 400
-JUDGE_AGAIN_AT_MS = (260, 460)
-"""A longer silence tells more: completeness is judged again when it has lasted so long."""
+JUDGE_AGAIN_MS = 180
+"""Two judgements of a silence err less often than one; later ones take the silence for an end."""
+PAUSE_MS = 500
+"""A pause so long, in a turn that goes on, tells how this caller speaks."""
 BACKCHANNEL_MS = 200
 """Silence after which "mm-hm" was all the caller wanted to say."""
 BACKGROUND_DB = 12
@@ -96,10 +105,11 @@ class TurnEngine:
         self._prepared = ""
         self._pause = 0
         self._pause_began_ms = 0
-        self._judged = 0
         self._settled = ""
+        self._rhythm = Rhythm()
         self._text: str | None = None
-        self._completeness: float | None = None
+        self._judgements: list[float] = []
+        self._judging_again = False
         self._replies = 0
         self._speculation: int | None = None
         self._committed: tuple[int, str] | None = None
@@ -133,7 +143,7 @@ class TurnEngine:
                 return self._take_words(text) if pause == self._pause else []
             case CompletenessJudged(pause, probability):
                 if pause == self._pause:
-                    self._completeness = probability
+                    self._judgements.append(probability)
                 return []
             case AgentHeard(audible, asking):
                 self._agent_audible = audible
@@ -182,8 +192,10 @@ class TurnEngine:
         threshold = self._settings.voice_threshold
         if self._caller is Caller.SPEAKING:
             threshold -= HYSTERESIS
+        if voice.probability < threshold or is_faint(voice.level_db, self._level_db):
+            return False
         background = voice.level_db < self._level_db - BACKGROUND_DB
-        return voice.probability >= threshold and not (background and self._agent_talking())
+        return not (background and self._agent_talking())
 
     def _watch_for_voice(self) -> list[Decision]:
         if self._voice_run_ms < self._settings.onset_ms:
@@ -197,6 +209,7 @@ class TurnEngine:
         if self._committed and not self._agent_was_heard and self._committed[1]:
             reply, self._carried = self._committed
             self._committed = None
+            self._rhythm = Rhythm(self._rhythm.turns - 1, self._rhythm.pauses + 1)
             decisions.append(DropReply(reply))
         return [*decisions, BeginUtterance(self._began_ms)]
 
@@ -216,8 +229,7 @@ class TurnEngine:
             self._caller = Caller.PAUSING
             self._pause += 1
             self._pause_began_ms = self._now_ms
-            self._judged = 0
-            self._text = self._completeness = None
+            self._forget_pause()
             decisions.append(ExaminePause(self._pause, self._now_ms))
         return decisions
 
@@ -242,18 +254,23 @@ class TurnEngine:
             return BACKCHANNEL_MS
         if not text:
             return 0 if self._stopped else self._settings.end_silence_ms
-        return silence_needed_ms(self._settings, text, self._completeness)
+        return silence_needed_ms(self._settings, text, together(self._judgements), self._rhythm)
 
     def _judge_again(self) -> list[Decision]:
-        if self._judged == len(JUDGE_AGAIN_AT_MS):
+        if self._judging_again or self._now_ms - self._last_voice_ms < JUDGE_AGAIN_MS:
             return []
-        if self._now_ms - self._last_voice_ms < JUDGE_AGAIN_AT_MS[self._judged]:
-            return []
-        self._judged += 1
+        self._judging_again = True
         return [JudgeAgain(self._pause, self._now_ms)]
+
+    def _forget_pause(self) -> None:
+        self._text = None
+        self._judgements = []
+        self._judging_again = False
 
     def _go_on(self) -> list[Decision]:
         """The caller had only paused."""
+        if self._now_ms - self._voice_run_ms - self._last_voice_ms >= PAUSE_MS:
+            self._rhythm = replace(self._rhythm, pauses=self._rhythm.pauses + 1)
         self._caller = Caller.SPEAKING
         self._voiced_ms += self._voice_run_ms
         self._last_voice_ms = self._now_ms
@@ -289,6 +306,7 @@ class TurnEngine:
             self._agent_was_heard = self._stopped = self._filled = False
             self._speculation = None
             self._carried = ""
+            self._rhythm = replace(self._rhythm, turns=self._rhythm.turns + 1)
         self._end_utterance()
         return decisions
 
@@ -298,7 +316,7 @@ class TurnEngine:
 
     def _end_utterance(self) -> None:
         self._caller = Caller.QUIET
-        self._text = self._completeness = None
+        self._forget_pause()
         self._prepared = self._settled = ""
         self._voice_run_ms = 0
         self._pause += 1

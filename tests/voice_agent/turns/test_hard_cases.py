@@ -8,10 +8,10 @@ import pytest
 
 from tests.voice_agent.turns.line import LOUD_DB, PAUSE_MS, SETTINGS, Line, ask
 from voice_agent.turns import events as e
+from voice_agent.turns.endpointing import FAINT_DB
 from voice_agent.turns.engine import (
     BACKCHANNEL_MS,
     BACKGROUND_DB,
-    JUDGE_AGAIN_AT_MS,
     PART_AFTER_MS,
     USUAL_LEVEL_DB,
 )
@@ -218,11 +218,34 @@ def test_a_late_reply_is_filled_once_and_one_that_is_heard_never() -> None:
     assert prompt.of(e.SayFiller) == []
 
 
-def test_completeness_is_judged_again_as_the_silence_grows() -> None:
+def test_completeness_is_judged_again_once_as_the_silence_grows() -> None:
     line = Line()
     line.speak()
     line.silence(PAUSE_MS)
     line.words("I would like to know about the", completeness=0.1)
-    line.silence(max(JUDGE_AGAIN_AT_MS))
-    assert len(line.of(e.JudgeAgain)) == len(JUDGE_AGAIN_AT_MS)
-    assert {d.pause for d in line.of(e.JudgeAgain)} == {line.of(e.ExaminePause)[-1].pause}
+    line.silence(1000)
+    (again,) = line.of(e.JudgeAgain)
+    assert again.pause == line.of(e.ExaminePause)[-1].pause
+    assert again.through_ms - line.of(e.ExaminePause)[-1].through_ms >= 60
+
+
+def test_a_caller_who_pauses_in_mid_turn_is_given_more_time_from_then_on() -> None:
+    def silence_before_answer_ms(line: Line) -> int:
+        line.speak()
+        line.silence(PAUSE_MS)
+        line.words("I want to return a sofa", completeness=SETTINGS.complete_threshold)
+        line.silence(SETTINGS.max_silence_ms)
+        return line.of(e.CommitReply)[-1].silence_ms
+
+    fluent, halting = Line(), Line()
+    for _ in range(4):
+        halting.speak(600)
+        halting.silence(600)
+    assert silence_before_answer_ms(halting) > silence_before_answer_ms(fluent)
+
+
+def test_the_fading_end_of_a_word_is_silence_although_the_detector_lags() -> None:
+    line = Line()
+    line.speak()
+    line.speak(SETTINGS.speculate_ms + 40, level_db=LOUD_DB - FAINT_DB - 6)
+    assert line.of(e.ExaminePause)
