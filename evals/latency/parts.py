@@ -36,7 +36,8 @@ class OutOfTime(Exception):
 @dataclass(frozen=True, slots=True)
 class Size:
     """How many of everything. No call begins once ``seconds`` are over; ``curve_s`` of them are
-    kept for the curve if there are recorded people."""
+    kept for the curve if there are recorded people, and the stock pipeline is only started with
+    ``stock_s`` left to ring it."""
 
     questions: int
     questions_beside_people: int
@@ -47,6 +48,7 @@ class Size:
     loads: tuple[int, ...]
     questions_a_load: int
     stock_rounds: int
+    stock_s: float
     questions_a_round: int
     probe_calls: int
     curve_s: float
@@ -63,6 +65,7 @@ FULL = Size(
     loads=LOADS,
     questions_a_load=3,
     stock_rounds=4,
+    stock_s=120,
     questions_a_round=4,
     probe_calls=6,
     curve_s=240,
@@ -78,6 +81,7 @@ QUICK = Size(
     loads=(4,),
     questions_a_load=1,
     stock_rounds=2,
+    stock_s=40,
     questions_a_round=2,
     probe_calls=1,
     curve_s=0,

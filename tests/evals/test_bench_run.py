@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -149,7 +150,7 @@ def test_a_stop_leaves_a_valid_file_marked_incomplete(
 def test_without_time_a_part_is_short_and_nothing_has_failed(
     rung: Rung, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench.parts, "QUICK", parts.Size(*[1] * 5, 1, (1,), 1, 1, 1, 1, 0, -1.0))
+    monkeypatch.setattr(bench.parts, "QUICK", replace(parts.QUICK, seconds=-1.0))
     assert run(Settings(), plan(tmp_path), json_output=False) == 0
     assert rung == []
     assert states(tmp_path)["questions"] == "short"
