@@ -101,11 +101,12 @@ def _speakers(summary: Mapping[str, Any]) -> str:
 
 
 def _cards(rows: list[Held], summary: Mapping[str, Any]) -> str:
+    stock = summary["stock"]
     counts = {
         "barge_in_p95_ms": f"{summary['barge_ins']} interruptions",
         "false_cut_in_rate": f"{summary['pauses']} pauses",
         "false_stop_rate": f"{summary['sounds']} sounds",
-        "ratio_p50_vs_stock": f"{summary['stock']['turns']} turns of it",
+        "ratio_p50_vs_stock": f"it answered {stock['answered']} of {stock['turns']}",
     }
     with_budget = [row for row in rows if row.verdict]
     without = [row for row in rows if not row.verdict and row.value is not None]

@@ -150,7 +150,7 @@ def test_a_stop_leaves_a_valid_file_marked_incomplete(
 def test_without_time_a_part_is_short_and_nothing_has_failed(
     rung: Rung, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench.parts, "QUICK", replace(parts.QUICK, seconds=-1.0))
+    monkeypatch.setattr(parts, "QUICK", replace(parts.QUICK, seconds=-1.0))
     assert run(Settings(), plan(tmp_path), json_output=False) == 0
     assert rung == []
     assert states(tmp_path)["questions"] == "short"
@@ -166,10 +166,8 @@ def test_an_unanswered_question_is_exit_code_1(
 def test_a_product_that_does_not_start_ends_the_run(
     rung: Rung, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    @contextmanager
-    def broken(*_: object) -> Iterator[Any]:
+    def broken(*_: object) -> Any:
         raise ServeError("no model", exit_code=2)
-        yield
 
     monkeypatch.setattr(bench, "rig", broken)
     assert run(Settings(), plan(tmp_path), json_output=False) == 2
