@@ -6,8 +6,8 @@
 Each stage of the ramp is so many calls at once, begun ``--stagger-s`` apart; the next stage begins
 when all have hung up. The scenarios (``evals.scenario``) are given out in turn. What happens is
 told as one JSON object a line; each call's report (``evals.call_report``) is a file of its own,
-with ``callers``, ``line``, ``scenario`` and ``impairments`` beside. Exit code 0: every turn of every
-call was answered; 1: one was not; 2: a file or the address cannot be used.
+with ``callers``, ``line``, ``scenario`` and ``impairments`` beside. Exit code 0: every turn of
+every call was answered; 1: one was not; 2: a file or the address cannot be used.
 """
 
 from __future__ import annotations
