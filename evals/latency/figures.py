@@ -8,7 +8,7 @@ serves the summary and the comparison of two runs, which draws the samples anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -115,7 +115,9 @@ def gap_of(turn: Turn) -> float | None:
 
 
 def latencies(run: Run, *parts: str, stack: str = OURS, callers: int | None = None) -> Values:
-    return _values(latency_of(turn) for _, turn in turns(run, *parts, stack=stack, callers=callers))
+    return values_of(
+        latency_of(turn) for _, turn in turns(run, *parts, stack=stack, callers=callers)
+    )
 
 
 def _headline(run: Run) -> tuple[Values, ...]:
@@ -126,9 +128,10 @@ def _against_stock(run: Run) -> tuple[Values, ...]:
     return latencies(run, "stock"), latencies(run, "stock", stack=STOCK)
 
 
-def _stops(run: Run) -> tuple[Values, ...]:
+def stops(run: Run) -> tuple[Values, ...]:
+    """How long the agent went on after each interruption that it was speaking at, in ms."""
     found = (turn for _, turn in turns(run, "interruptions") if turn.get("interrupts"))
-    return (_values(turn.get("barge_in_stop_ms") for turn in found),)
+    return (values_of(turn.get("barge_in_stop_ms") for turn in found),)
 
 
 def pauses_of(run: Run, stack: str = OURS) -> list[tuple[float, bool]]:
@@ -145,7 +148,7 @@ def pauses_of(run: Run, stack: str = OURS) -> list[tuple[float, bool]]:
 
 
 def _cut_ins(run: Run) -> tuple[Values, ...]:
-    return (_values(cut for _, cut in pauses_of(run)),)
+    return (values_of(cut for _, cut in pauses_of(run)),)
 
 
 def sounds(run: Run) -> list[Mapping[str, Any]]:
@@ -154,7 +157,7 @@ def sounds(run: Run) -> list[Mapping[str, Any]]:
 
 
 def _false_stops(run: Run) -> tuple[Values, ...]:
-    return (_values(sound["stopped_for_good"] for sound in sounds(run)),)
+    return (values_of(sound["stopped_for_good"] for sound in sounds(run)),)
 
 
 def _transcribed(run: Run) -> tuple[Values, ...]:
@@ -166,16 +169,16 @@ def _four_callers(run: Run) -> tuple[Values, ...]:
 
 
 def _starved(run: Run) -> tuple[Values, ...]:
-    return (_values(gap_of(turn) for _, turn in turns(run)),)
+    return (values_of(gap_of(turn) for _, turn in turns(run)),)
 
 
 def _greetings(run: Run) -> tuple[Values, ...]:
-    return (_values(call.get("greeting_ms") for call in calls(run, callers=1)),)
+    return (values_of(call.get("greeting_ms") for call in calls(run, callers=1)),)
 
 
 def _differences(run: Run) -> tuple[Values, ...]:
     found = (turn.get("waterfall") for _, turn in turns(run, callers=1))
-    return (np.abs(_values(one["unexplained_ms"] for one in found if one)),)
+    return (np.abs(values_of(one["unexplained_ms"] for one in found if one)),)
 
 
 def _prepared(run: Run) -> tuple[Values, ...]:
@@ -183,13 +186,13 @@ def _prepared(run: Run) -> tuple[Values, ...]:
 
 
 def _answers(run: Run) -> tuple[Values, ...]:
-    return (_values(turn.get("right") for _, turn in turns(run, "questions")),)
+    return (values_of(turn.get("right") for _, turn in turns(run, "questions")),)
 
 
 def _agent(run: Run, key: str) -> Values:
     """What the agent's own record says of the turns of one caller who interrupts nobody."""
     found = turns(run, "questions", "recorded", callers=1)
-    return _values((turn.get("agent") or {}).get(key) for _, turn in found)
+    return values_of((turn.get("agent") or {}).get(key) for _, turn in found)
 
 
 FIGURES: tuple[Figure, ...] = (
@@ -205,8 +208,8 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         "false_cut_in_rate", "Cut in at the caller's pauses of 0.5–1.5 s", "share", _cut_ins, share
     ),
-    Figure("barge_in_p50_ms", "Silent after an interruption, median", "ms", _stops, median),
-    Figure("barge_in_p95_ms", "Silent after an interruption, 95th percentile", "ms", _stops, p95),
+    Figure("barge_in_p50_ms", "Silent after an interruption, median", "ms", stops, median),
+    Figure("barge_in_p95_ms", "Silent after an interruption, 95th percentile", "ms", stops, p95),
     Figure(
         "false_stop_rate", "Stopped for good by a cough or “mm-hm”", "share", _false_stops, share
     ),
@@ -244,75 +247,8 @@ FIGURES: tuple[Figure, ...] = (
 BY_NAME = {figure.name: figure for figure in FIGURES}
 
 
-def summarise(run: Run) -> dict[str, Any]:
-    """The summary of a run, for ``latency.json``: every figure (``None`` where nothing was
-    measured), how many turns, answers and so on stand behind them, and a row per load."""
-    part = headline_part(run)
-    asked = [turn for _, turn in turns(run, part)]
-    return {
-        "turns": len(asked),
-        "answered": sum(turn.get("voice_to_voice_ms") is not None for turn in asked),
-        **{figure.name: figure.of(run) for figure in FIGURES},
-        "speech": {"questions": "synthetic", "recorded": "recorded"}[part],
-        "barge_ins": len(_stops(run)[0]),
-        "pauses": len(pauses_of(run)),
-        "sounds": len(sounds(run)),
-        "by_speech": {
-            name: row
-            for name, key in (("synthetic", "questions"), ("recorded", "recorded"))
-            if (row := _row(run, key))["turns"]
-        },
-        "stock": _row(run, "stock", stack=STOCK),
-        "ours_beside_stock": _row(run, "stock"),
-        "load": load_rows(run),
-        "waterfall_p50_ms": waterfall_medians(run),
-        "stages_p50_ms": _stage_medians(run),
-    }
-
-
-def load_rows(run: Run) -> list[dict[str, Any]]:
-    """Latency against the number of callers at once, fewest first."""
-    loads = sorted({call.get("callers", 1) for call in calls(run, "load")})
-    rows = []
-    for callers in loads:
-        gaps = _values(gap_of(turn) for _, turn in turns(run, "load", callers=callers))
-        gap = round(float(gaps.max()), 1) if len(gaps) else None
-        row = _row(run, "load", callers=callers)
-        rows.append({"callers": callers, **row, "longest_starved_gap_ms": gap})
-    return rows
-
-
-def waterfall_medians(run: Run) -> dict[str, float]:
-    """The median of each part of the wait, in the order in which it is spent."""
-    found = [turn.get("waterfall") for _, turn in turns(run, headline_part(run))]
-    return _medians([one["parts"] | {"unexplained": one["unexplained_ms"]} for one in found if one])
-
-
-def _stage_medians(run: Run) -> dict[str, float]:
-    found = (turn for _, turn in turns(run, headline_part(run)))
-    return _medians([turn["stages_ms"] for turn in found if turn.get("stages_ms")])
-
-
-def _medians(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {
-        name: round(float(np.median([row[name] for row in rows if name in row])), 1)
-        for name in names
-    }
-
-
-def _row(run: Run, part: str, *, stack: str = OURS, callers: int | None = None) -> dict[str, Any]:
-    found = [turn for _, turn in turns(run, part, stack=stack, callers=callers)]
-    waits = latencies(run, part, stack=stack, callers=callers)
-    return {
-        "turns": len(found),
-        "answered": sum(turn.get("voice_to_voice_ms") is not None for turn in found),
-        "p50_ms": round(float(median(waits)), 1) if len(waits) else None,
-        "p95_ms": round(float(p95(waits)), 1) if len(waits) else None,
-    }
-
-
-def _values(found: Iterable[float | bool | None]) -> Values:
+def values_of(found: Iterable[float | bool | None]) -> Values:
+    """Samples of what is known."""
     return np.array([float(value) for value in found if value is not None], dtype=np.float64)
 
 

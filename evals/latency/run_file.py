@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from evals.latency.figures import summarise
+from evals.latency.summary import summarise
 
 FORMAT = 2
 """Files of another format are refused."""

@@ -10,8 +10,9 @@ import pytest
 
 from evals.latency.budgets import BUDGETS, Budget, BudgetError, held, read_budgets
 from evals.latency.compare import compare, differing, interval, run
-from evals.latency.figures import BY_NAME, summarise
+from evals.latency.figures import BY_NAME
 from evals.latency.run_file import RunFileError, read_run, write_run
+from evals.latency.summary import summarise
 from tests.evals.bench_runs import call, full_run, turn
 from tests.evals.bench_runs import run as made_up
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from evals.latency.figures import BY_NAME, summarise, written
+from evals.latency.figures import BY_NAME, written
+from evals.latency.summary import summarise
 from evals.latency.waterfall import reconcile
 from tests.evals.bench_runs import call, full_run, run, sound, turn
 

@@ -10,9 +10,9 @@ import pytest
 
 from evals.latency.budgets import Budget
 from evals.latency.charts import Plot, ceiling, histogram, ticks
-from evals.latency.figures import summarise
 from evals.latency.page import STYLE, render, write_page
 from evals.latency.run_file import write_run
+from evals.latency.summary import summarise
 from tests.evals.bench_runs import call, full_run, run, sound, turn
 
 BUDGETS = {"p50_ms": Budget(reach=450), "false_stop_rate": Budget(reach=0.01)}
@@ -122,7 +122,7 @@ def test_axes_end_at_round_values_above_what_they_show(most: float) -> None:
 def test_a_histogram_counts_every_value_once() -> None:
     shares, rising = histogram([100, 150, 900], [0, 200, 400, 1000])
     assert shares == pytest.approx([2 / 3, 0, 1 / 3])
-    assert rising[-1] == (900, 1.0)
+    assert rising[-1] == (900.0, 1.0)
     assert histogram([], [0, 1])[0] == [0.0]
 
 
