@@ -42,7 +42,9 @@ def waterfall_section(run: Run) -> str:
     medians = run["summary"]["waterfall_p50_ms"]
     found = [turn for _, turn in turns(run, headline_part(run)) if turn.get("waterfall")]
     if not medians or not found:
-        return f'{head}<p class="soft">The agent recorded no waterfalls in this run.</p>'
+        whys = dict.fromkeys(call["no_record"] for call in calls(run) if call.get("no_record"))
+        why = f" ({'; '.join(whys)})" if whys else ""
+        return f'{head}<p class="soft">There is no record of the agent to tell{escape(why)}.</p>'
     total = sum(max(0.0, ms) for ms in medians.values())
     legend = "".join(
         f'<li><span class="key" style="background:{_colour(name)}"></span>'

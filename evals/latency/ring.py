@@ -116,7 +116,10 @@ def _read(path: Path) -> dict[str, Any]:
 def add_record(report: dict[str, Any], settings: Settings, line: LineCost | None) -> None:
     """Lay what the agent recorded beside each turn: ``agent`` with its times, and ``agent_turns``,
     into how many the agent took what was said apart. The report says when it cannot be had."""
-    if not report.get("call_id") or not report["turns"]:
+    if not report["turns"]:
+        return
+    if not report.get("call_id"):
+        report["no_record"] = "the line does not say which call it is"
         return
     media = settings.media
     url = f"http://{media.host}:{media.port}/calls/{report['call_id']}"

@@ -86,7 +86,8 @@ def test_budgets_met_and_missed_are_said_in_words() -> None:
         (run([call("questions", [turn(-50.0, cut_ins=[{"pause": 0}])])]), "the agent cut in"),
         (run([call("sounds", [], sounds=[sound(stopped=True)])]), "stopped for good"),
         (run([call("stock", [turn(900)], stack="stock")]), "The stock pipeline's answers"),
-        (run([call("questions", [turn(400)])]), "recorded no waterfalls"),
+        (run([call("questions", [turn(400)], no_record="it is gone")]), "(it is gone)"),
+        (run([call("questions", [turn(400)])]), "no record of the agent"),
         (
             run([], parts=[{"name": "curve", "state": "failed", "why": "no ears", "took_s": 1}]),
             "no ears",
