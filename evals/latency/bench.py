@@ -35,6 +35,8 @@ from voice_agent.serve import stop_signals_as_interrupts
 from voice_agent.supervision import ServeError
 
 CURVE_LEAST_S = 60.0
+CURVE_UTTERANCES = 40
+"""Of each folder; ``python -m evals.latency.turn_curve`` takes all of them, in its own time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ def _curve(bench_run: _Run, settings: Settings, plan: Plan, left_s: float) -> No
     config.write_text(yaml.safe_dump(settings.model_dump(mode="json")), encoding="utf-8")
     out.unlink(missing_ok=True)
     command = [sys.executable, "-m", "evals.latency.turn_curve", "--config", str(config)]
-    command += ["--out", str(out)]
+    command += ["--out", str(out), "--limit", str(CURVE_UTTERANCES)]
     for source in plan.speech:
         command += ["--speech", str(source)]
     try:
