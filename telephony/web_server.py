@@ -137,14 +137,14 @@ class WebServer:
 
     async def _offer(self, request: web.Request) -> web.Response:
         try:
-            answer = await self._answer(request)
+            leg_id, answer = await self._answer(request)
         except OfferRefused as error:
             OFFERS.labels(error.code).inc()
             raise
         OFFERS.labels("answered").inc()
-        return web.json_response({"sdp": answer, "type": "answer"})
+        return web.json_response({"sdp": answer, "type": "answer", "leg_id": leg_id})
 
-    async def _answer(self, request: web.Request) -> str:
+    async def _answer(self, request: web.Request) -> tuple[str, str]:
         if not is_own_origin(request.headers.get("Origin"), request.host):
             raise OfferForeign("Calls can only be made from this server's own page.")
         if request.content_type != "application/json":
@@ -175,7 +175,7 @@ class WebServer:
         call = asyncio.create_task(self._call(leg))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
-        return answer
+        return leg.leg_id, answer
 
     async def _call(self, leg: WebRtcLeg) -> None:
         """From the answer to the end; the leg is freed whatever happens."""

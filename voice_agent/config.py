@@ -59,7 +59,9 @@ class TranscriberSettings(Section):
     language: str = Field("en", description="Language callers speak; others are noticed")
     device: Literal["cpu", "cuda"] = Field("cpu", description="Where Whisper runs")
     compute_type: str = Field("int8", description="CTranslate2 arithmetic, e.g. int8, float16")
-    threads: int = Field(1, ge=1, description="CPU threads a decode may use; 2 are slower on two cores")
+    threads: int = Field(
+        1, ge=1, description="CPU threads a decode may use; 2 are slower on two cores"
+    )
     workers: int = Field(1, ge=1, description="Decodes at the same time")
     prompt: str = Field("", description="Words Whisper should expect: product names and the like")
 

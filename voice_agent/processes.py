@@ -128,7 +128,16 @@ def plan(
     # The agent opens the knowledge index and the gateway plays the phone prompts, so each is
     # started once that exists.
     wanted.append(
-        Process("agent", tuple(command), ready, priority=20, stop_wait_s=10, autostart=False)
+        Process(
+            "agent",
+            tuple(command),
+            ready,
+            priority=20,
+            stop_wait_s=10,
+            autostart=False,
+            # numpy's threads spin after every product, on the cores that Whisper needs
+            environment={"OPENBLAS_NUM_THREADS": "1"},
+        )
     )
     web = settings.gateway.web
     ready = http_url(web.host, web.port, "/readyz") if web.enabled else ""

@@ -78,6 +78,8 @@ class Transcriber:
         """Use a loaded ``faster_whisper.WhisperModel``; ``load`` is the usual way."""
         self._reader = Reader(Whisper(model, settings))
         self._language = settings.language
+        self._workers = settings.workers
+        self._under_way = 0
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="whisper")
 
     @classmethod
@@ -121,8 +123,9 @@ class Transcriber:
         ``final=False`` is for an utterance still going on: one pass, no retry. ``so_far`` is an
         earlier transcript of the beginning of the same samples: what is settled in it is not read
         again, and if only silence came after it, it is the final text. One of other samples is
-        ignored. Cancelling returns at once; work not begun is dropped, work begun stops at its
-        next step.
+        ignored. An interim never keeps a final one waiting: while all workers are busy it gives
+        ``so_far`` back, or no text. Cancelling returns at once; work not begun is dropped, work
+        begun stops at its next step.
 
         Raises:
             TranscriberError: the engine failed.
@@ -130,8 +133,11 @@ class Transcriber:
         """
         if samples.ndim != 1 or samples.dtype != np.int16:
             raise ValueError("samples must be one-dimensional int16")
+        if not final and self._under_way >= self._workers:
+            return so_far or Transcript("", 1.0, 0.0, self._language, 0.0)
         dropped = threading.Event()
         loop = asyncio.get_running_loop()
+        self._under_way += 1
         try:
             return await loop.run_in_executor(
                 self._threads, self._transcribe, samples, final, so_far, dropped
@@ -143,6 +149,8 @@ class Transcriber:
             raise asyncio.CancelledError from error
         except Exception as error:
             raise TranscriberError("the recogniser failed") from error
+        finally:
+            self._under_way -= 1
 
     def close(self) -> None:
         """Drop what waits; what runs ends in its thread."""

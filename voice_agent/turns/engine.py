@@ -61,6 +61,8 @@ from voice_agent.turns.keypad import Keypad
 from voice_agent.turns.silent_caller import SilentCaller
 
 INTERIM_EVERY_MS = 400
+ENDING_MS = 40
+"""After so little silence transcription begins: most of these are gaps between words."""
 JUDGE_AGAIN_MS = 180
 """Two judgements of a silence err less often than one; later ones take the silence for an end."""
 PAUSE_MS = 500
@@ -224,6 +226,8 @@ class TurnEngine:
             if self._now_ms - self._last_interim_ms >= INTERIM_EVERY_MS:
                 self._last_interim_ms = self._now_ms
                 decisions.append(TranscribeInterim(self._now_ms))
+        elif self._now_ms - self._last_voice_ms == ENDING_MS:
+            decisions.append(TranscribeInterim(self._now_ms, ending=True))
         too_long = self._now_ms - self._began_ms >= self._settings.max_utterance_s * 1000
         if too_long or self._now_ms - self._last_voice_ms >= self._settings.speculate_ms:
             self._caller = Caller.PAUSING

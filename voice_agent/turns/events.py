@@ -106,9 +106,13 @@ class BeginUtterance:
 
 @dataclass(frozen=True, slots=True)
 class TranscribeInterim:
-    """Transcribe what there is, to prepare; a stale result is of no use."""
+    """Transcribe what there is, to prepare; a stale result is of no use.
+
+    ``ending``: the caller may just have said the last word, so this may be the final text.
+    """
 
     through_ms: int
+    ending: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,7 @@ class TurnTaker(FrameProcessor):
         self._failures_to_understand = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._interim: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._examining: tuple[asyncio.Task[None], ...] = ()
         self._interims = 0
         self._dropped = 0
@@ -174,8 +175,8 @@ class TurnTaker(FrameProcessor):
                 self._transcript = None
                 if not settled:
                     self._interims = self._dropped = 0
-            case events.TranscribeInterim(through_ms):
-                self._transcribe_interim(through_ms)
+            case events.TranscribeInterim(through_ms, ending):
+                self._transcribe_interim(through_ms, ending=ending)
             case events.ExaminePause(pause, through_ms):
                 self._examine(pause, through_ms)
             case events.JudgeAgain(pause, through_ms):
@@ -217,14 +218,20 @@ class TurnTaker(FrameProcessor):
             history += ((stopped.question, stopped.heard),)
         return history
 
-    def _transcribe_interim(self, through_ms: int) -> None:
-        if self._interim is None or self._interim.done():
-            self._interim = self._start(self._hear_interim(self._began_ms, through_ms))
+    def _transcribe_interim(self, through_ms: int, *, ending: bool) -> None:
+        running = self._ending if ending else self._interim
+        if running is not None and not running.done():
+            return
+        task = self._start(self._hear_interim(self._began_ms, through_ms, ending=ending))
+        if ending:
+            self._ending = task
+        else:
+            self._interim = task
 
-    async def _hear_interim(self, began_ms: int, through_ms: int) -> None:
+    async def _hear_interim(self, began_ms: int, through_ms: int, *, ending: bool) -> None:
         samples = self._audio.between(began_ms, through_ms)
         try:
-            transcript = await self._ears.transcribe(samples, final=False, so_far=self._transcript)
+            transcript = await self._ears.transcribe(samples, final=ending, so_far=self._transcript)
         except Exception as error:  # an interim is optional; the final one reports the fault
             log.warning("interim_failed", reason=type(error).__name__)
             return
@@ -254,6 +261,8 @@ class TurnTaker(FrameProcessor):
     async def _hear(self, pause: int, samples: Samples) -> None:
         try:
             async with asyncio.timeout(TRANSCRIBE_TIMEOUT_S):
+                if self._ending is not None:
+                    await asyncio.wait({self._ending})  # perhaps it has the last word already
                 transcript = await self._ears.transcribe(
                     samples, final=True, so_far=self._transcript
                 )

@@ -148,6 +148,19 @@ async def test_cancelling_returns_at_once_and_drops_what_has_not_begun() -> None
     assert len(engine.prompts) == 1, "the running one must have stopped after its window"
 
 
+async def test_an_interim_does_not_wait_for_a_busy_engine_nor_keep_a_final_waiting() -> None:
+    transcriber, engine = transcriber_that_reads(Reading("yes"))
+    known = await transcriber.transcribe(voice(1.0), final=False)
+    engine.began.clear()
+    engine.hold.clear()
+    running = asyncio.create_task(transcriber.transcribe(voice(1.0)))
+    await asyncio.to_thread(engine.began.wait, 5)
+    assert await transcriber.transcribe(voice(2.0), final=False, so_far=known) is known
+    assert (await transcriber.transcribe(voice(2.0), final=False)).text == ""
+    engine.hold.set()
+    assert (await running).text == "yes"
+
+
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing):
         Transcriber.load(TranscriberSettings(), tmp_path)

@@ -249,3 +249,12 @@ def test_the_fading_end_of_a_word_is_silence_although_the_detector_lags() -> Non
     line.speak()
     line.speak(SETTINGS.speculate_ms + 40, level_db=LOUD_DB - FAINT_DB - 6)
     assert line.of(e.ExaminePause)
+
+
+def test_transcription_begins_with_the_first_silence_and_once_in_each() -> None:
+    line = Line()
+    for _ in range(2):
+        line.speak(200)
+        line.silence(PAUSE_MS - 40)
+    endings = [d.through_ms for d in line.of(e.TranscribeInterim) if d.ending]
+    assert endings == [240, 200 + PAUSE_MS - 40 + 240]
