@@ -1,9 +1,9 @@
 """How much silence ends a turn, and which sounds are no turn at all. Pure.
 
-Three witnesses are weighed as log odds, so that they add up: the sound (smart-turn's probability),
-the words (do they ask for more?) and the caller's own rhythm (does this caller pause in the middle
-of turns?). The balance is turned into silence: enough of it, and ``end_silence_ms`` will do; the
-less of it, the longer, up to ``max_silence_ms``.
+Four witnesses are weighed as log odds, so that they add up: the sound (smart-turn's probability),
+the words (do they ask for more?), how long the caller has spoken, and the caller's own rhythm (do
+they pause in the middle of turns?). The balance is turned into silence: enough of it, and
+``end_silence_ms`` will do; the less of it, the longer, up to ``max_silence_ms``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from voice_agent.config import TurnSettings
 
@@ -22,9 +24,14 @@ FAINT_DB = 24.0
 SILENT_DB = -60.0
 """Softer than this (dB of full scale) is silence, however softly the caller speaks."""
 
-_DOUBT_SPAN = 3.0
-"""From certainty enough for the shortest silence down to none at all, in log odds. Three are the
-way from nine to one to one to two."""
+_SURE, _UNSURE, _DOUBTING = 1.4, -0.7, -1.7
+"""Log odds over ``complete_threshold``: from the first on the shortest silence will do, at the
+second ``_UNSURE_MS`` are needed, from the third on the longest."""
+_UNSURE_MS = 660
+_USUAL_TURN_MS = 1750
+_LENGTH_WEIGHT = 2.0
+_LENGTH_BOUNDS = (-2.0, 0.8)
+"""A turn that has hardly begun is seldom over, however whole its first words sound."""
 _WORDS_ASK_FOR_MORE = -2.0
 _WORDS_ROUND_OFF = 1.0
 _MOST_RHYTHM = 1.0
@@ -82,6 +89,14 @@ _BACKCHANNEL = re.compile(
 )
 
 
+_WHOLE_ANSWER = re.compile(
+    r"^\W*((yes|no|nope|hello|hi|hey|pardon|bye|goodbye|thanks|stop|wait|help|what|why|when)"
+    r"\W+){1,3}((please|thanks|thank you|there|not)\W*)?$|\b(please|thanks|thank you|bye)\W*$",
+    re.IGNORECASE,
+)
+"""Short, and all that somebody wants to say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rhythm:
     """This caller so far: turns that were over, and pauses of half a second or more in turns that
@@ -95,9 +110,10 @@ def silence_needed_ms(
     settings: TurnSettings,
     text: str | None,
     completeness: float | None,
+    spoken_ms: int = _USUAL_TURN_MS,
     rhythm: Rhythm = Rhythm(),
 ) -> int:
-    """Silence after which the turn is over.
+    """Silence after which the turn is over; ``spoken_ms``: from the turn's first sound to its last.
 
     Between ``end_silence_ms`` for a sentence that sounds and reads complete and
     ``max_silence_ms`` for one that does not. ``None`` stands for not known yet.
@@ -105,10 +121,12 @@ def silence_needed_ms(
     if text is None or completeness is None or _asks_for_more(text):
         return settings.max_silence_ms
     balance = _log_odds(completeness) - _log_odds(settings.complete_threshold)
-    balance += _words(text) + _habit(rhythm)
-    doubt = min(1.0, max(0.0, -balance / _DOUBT_SPAN))
-    span = settings.max_silence_ms - settings.end_silence_ms
-    return round(settings.end_silence_ms + span * doubt)
+    balance += _words(text) + _length(text, spoken_ms) + _habit(rhythm)
+    shortest, longest = settings.end_silence_ms, settings.max_silence_ms
+    middle = min(max(_UNSURE_MS, shortest), longest)
+    return round(
+        float(np.interp(balance, (_DOUBTING, _UNSURE, _SURE), (longest, middle, shortest)))
+    )
 
 
 def together(judgements: Sequence[float]) -> float | None:
@@ -145,6 +163,14 @@ def _words(text: str) -> float:
     if _ROUNDED_OFF.search(text):
         return _WORDS_ROUND_OFF
     return _WORDS_ASK_FOR_MORE if _WANTS_A_NOUN.search(text) else 0.0
+
+
+def _length(text: str, spoken_ms: int) -> float:
+    if is_backchannel(text) or _WHOLE_ANSWER.search(text):
+        return 0.0
+    least, most = _LENGTH_BOUNDS
+    weighed = _LENGTH_WEIGHT * math.log(max(spoken_ms, 1) / _USUAL_TURN_MS)
+    return min(most, max(least, weighed))
 
 
 def _habit(rhythm: Rhythm) -> float:

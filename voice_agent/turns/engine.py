@@ -101,7 +101,7 @@ class TurnEngine:
         self._level_db = USUAL_LEVEL_DB
         self._voice_run_ms = 0
         self._voiced_ms = 0
-        self._began_ms = 0
+        self._began_ms = self._first_voice_ms = 0
         self._last_voice_ms = 0
         self._last_interim_ms = 0
         self._prepared = ""
@@ -194,7 +194,9 @@ class TurnEngine:
         threshold = self._settings.voice_threshold
         if self._caller is Caller.SPEAKING:
             threshold -= HYSTERESIS
-        if voice.probability < threshold or is_faint(voice.level_db, self._level_db):
+        speaking = self._caller is Caller.SPEAKING
+        faint = speaking and is_faint(voice.level_db, self._level_db)
+        if voice.probability < threshold or faint:
             return False
         background = voice.level_db < self._level_db - BACKGROUND_DB
         return not (background and self._agent_talking())
@@ -203,7 +205,7 @@ class TurnEngine:
         if self._voice_run_ms < self._settings.onset_ms:
             return []
         self._caller = Caller.SPEAKING
-        self._began_ms = self._now_ms - self._voice_run_ms
+        self._began_ms = self._first_voice_ms = self._now_ms - self._voice_run_ms
         self._last_voice_ms = self._last_interim_ms = self._now_ms
         self._voiced_ms = self._voice_run_ms
         self._silent_caller.answered()
@@ -258,7 +260,9 @@ class TurnEngine:
             return BACKCHANNEL_MS
         if not text:
             return 0 if self._stopped else self._settings.end_silence_ms
-        return silence_needed_ms(self._settings, text, together(self._judgements), self._rhythm)
+        spoken_ms = self._last_voice_ms - self._first_voice_ms
+        judged = together(self._judgements)
+        return silence_needed_ms(self._settings, text, judged, spoken_ms, self._rhythm)
 
     def _judge_again(self) -> list[Decision]:
         if self._judging_again or self._now_ms - self._last_voice_ms < JUDGE_AGAIN_MS:
@@ -334,11 +338,12 @@ class TurnEngine:
 
     def _take_words(self, text: str) -> list[Decision]:
         self._text = text.strip()
+        decisions = self._drop_speculation()
         if not self._text:
-            return []
+            return decisions
         self._replies += 1
         self._speculation = self._replies
-        return [Speculate(self._replies, self._question(self._text))]
+        return [*decisions, Speculate(self._replies, self._question(self._text))]
 
     def _question(self, text: str) -> str:
         return " ".join(part for part in (self._carried, self._settled, text) if part)

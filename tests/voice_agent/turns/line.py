@@ -38,7 +38,7 @@ class Line:
     def silence(self, ms: int) -> list[e.Decision]:
         return self.pass_time(ms, 0.02, -70.0)
 
-    def words(self, text: str, completeness: float | None = 0.95) -> list[e.Decision]:
+    def words(self, text: str, completeness: float | None = 0.995) -> list[e.Decision]:
         """Answer the last ExaminePause."""
         pause = self.of(e.ExaminePause)[-1].pause
         if completeness is not None:

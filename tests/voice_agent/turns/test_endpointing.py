@@ -101,26 +101,41 @@ def test_what_is_not_known_yet_is_waited_for(text: str | None, completeness: flo
 def test_doubt_costs_silence() -> None:
     needed = [silence_needed_ms(SETTINGS, "A sofa.", p / 20) for p in range(21)]
     assert needed == sorted(needed, reverse=True)
-    assert SHORTEST < needed[12] < LONGEST
-    assert needed[16] == SHORTEST
+    assert SHORTEST < needed[15] < needed[10] < LONGEST
+    assert (needed[19], needed[2]) == (SHORTEST, LONGEST)
+
+
+@pytest.mark.parametrize("text", ["A small sofa.", "Can I get a table?"])
+def test_a_turn_that_has_hardly_begun_is_given_more_time(text: str) -> None:
+    needed = [silence_needed_ms(SETTINGS, text, 0.9, ms) for ms in (300, 900, 2000, 6000, 60_000)]
+    assert needed == sorted(needed, reverse=True)
+    assert needed[0] > 2 * needed[2]
+    assert needed[3] == needed[4] == SHORTEST
+
+
+@pytest.mark.parametrize("text", ["Yes.", "No, thanks.", "Hello?", "Yes please.", "Okay.", "Bye!"])
+def test_a_short_answer_is_whole_however_short(text: str) -> None:
+    assert silence_needed_ms(SETTINGS, text, 0.95, 300) == SHORTEST
 
 
 def test_a_caller_who_pauses_in_turns_is_given_more_time_and_nobody_less() -> None:
     plain = silence_needed_ms(SETTINGS, "A sofa.", 0.75)
-    paused = silence_needed_ms(SETTINGS, "A sofa.", 0.75, Rhythm(turns=1, pauses=6))
-    swift = silence_needed_ms(SETTINGS, "A sofa.", 0.75, Rhythm(turns=9, pauses=0))
+    paused = silence_needed_ms(SETTINGS, "A sofa.", 0.75, rhythm=Rhythm(turns=1, pauses=6))
+    swift = silence_needed_ms(SETTINGS, "A sofa.", 0.75, rhythm=Rhythm(turns=9, pauses=0))
     assert SHORTEST < plain == swift < paused < LONGEST
 
 
 @given(
     st.one_of(st.none(), st.text(max_size=80)),
     st.one_of(st.none(), st.floats(0, 1)),
+    st.integers(0, 100_000),
     st.builds(Rhythm, st.integers(0, 99), st.integers(0, 99)),
 )
 def test_never_less_than_the_shortest_nor_more_than_the_longest(
-    text: str | None, completeness: float | None, rhythm: Rhythm
+    text: str | None, completeness: float | None, spoken_ms: int, rhythm: Rhythm
 ) -> None:
-    assert SHORTEST <= silence_needed_ms(SETTINGS, text, completeness, rhythm) <= LONGEST
+    needed = silence_needed_ms(SETTINGS, text, completeness, spoken_ms, rhythm)
+    assert SHORTEST <= needed <= LONGEST
 
 
 def test_several_judgements_make_one_between_them() -> None:

@@ -231,16 +231,21 @@ def test_completeness_is_judged_again_once_as_the_silence_grows() -> None:
 
 def test_a_caller_who_pauses_in_mid_turn_is_given_more_time_from_then_on() -> None:
     def silence_before_answer_ms(line: Line) -> int:
-        line.speak()
+        line.speak(1800)
         line.silence(PAUSE_MS)
         line.words("I want to return a sofa", completeness=SETTINGS.complete_threshold)
         line.silence(SETTINGS.max_silence_ms)
         return line.of(e.CommitReply)[-1].silence_ms
 
     fluent, halting = Line(), Line()
-    for _ in range(4):
-        halting.speak(600)
+    for _ in range(2):
+        halting.speak(1800)
         halting.silence(600)
+        halting.words(FIRST)
+        halting.speak(200)
+        halting.silence(PAUSE_MS)
+        halting.words(FIRST)
+        halting.silence(SETTINGS.max_silence_ms)
     assert silence_before_answer_ms(halting) > silence_before_answer_ms(fluent)
 
 
