@@ -22,8 +22,9 @@ demo: models ## Ring the agent once over SIP, show the conversation and its timi
 serve: models ## Keep everything running; prints the page's URL and the number to dial
 	@$(BIN)/voice-agent serve
 
-bench: models ## Measure how long callers wait here; QUICK=1: in 4 minutes; SPEECH=folder: people
-	@$(BIN)/voice-agent bench $(foreach folder,$(SPEECH),--speech $(folder))
+bench: models ## Measure how long callers wait here; QUICK=1: in 4 minutes; SPEECH=, DOCUMENTS=: folders
+	@$(BIN)/voice-agent bench $(foreach folder,$(SPEECH),--speech $(folder)) \
+	  $(foreach folder,$(DOCUMENTS),--documents $(folder))
 
 test: setup-dev ## Run every test that needs nothing beyond Python packages
 	$(BIN)/python -m pytest -m "not ($(NEEDS_DEBIAN))"

@@ -24,7 +24,7 @@ from rich.table import Table
 from evals.latency import parts
 from evals.latency.budgets import Held, held, read_budgets
 from evals.latency.figures import written
-from evals.latency.material import people
+from evals.latency.material import people, with_documents
 from evals.latency.page import write_page
 from evals.latency.ring import LineCost, Way
 from evals.latency.run_file import write_run
@@ -41,13 +41,13 @@ CURVE_UTTERANCES = 40
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. ``speech``: recorded people; ``sounds``: made over the agent besides our
-    own; ``calls``:
-    calls of questions by the synthetic caller; ``network``:
-    words for ``evals.latency.callers``."""
+    """What to measure. ``speech``: recorded people; ``documents``: what they ask about, besides the
+    configured ones; ``sounds``: made over the agent besides our own; ``calls``: calls of questions
+    by the synthetic caller; ``network``: words for ``evals.latency.callers``."""
 
     quick: bool
     speech: tuple[Path, ...]
+    documents: tuple[Path, ...]
     sounds: tuple[Path, ...]
     calls: int | None
     line: str
@@ -128,6 +128,7 @@ def run(settings: Settings, plan: Plan, json_output: bool) -> int:
     console = Console(stderr=json_output)
     budgets = read_budgets(plan.budgets)
     spoken = people(plan.speech)
+    settings = with_documents(settings, plan.documents, plan.out.parent)
     bench_run = _Run(plan, settings, console)
     exit_code = 0
     try:

@@ -5,6 +5,7 @@ Everything ends as WAV files in the run's folder, with the end points that are k
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from evals.latency.figures import PAUSE_MS
 from evals.latency.recorded import Recorded
 from evals.rig import Rig, speak
 from evals.wire_audio import RATE_HZ, Samples, Span, stretches
+from voice_agent.config import Settings
 
 QUESTIONS = Path("configs/knowledge_questions.yaml")
 BACKCHANNELS = {
@@ -59,6 +61,21 @@ class Said:
             step["begin_s"], step["end_s"], pauses = self.known
             step["pauses"] = [list(pause) for pause in pauses]
         return step
+
+
+def with_documents(settings: Settings, more: Sequence[Path], folder: Path) -> Settings:
+    """The same settings with the documents of other folders added, in a copy below ``folder``."""
+    if not more:
+        return settings
+    together = folder / "documents"
+    shutil.rmtree(together, ignore_errors=True)
+    shutil.copytree(settings.knowledge.documents, together)
+    for number, source in enumerate(more, 1):
+        shutil.copytree(source, together / f"more-{number}")
+    knowledge = settings.knowledge.model_copy(
+        update={"documents": together, "index": folder / "knowledge"}
+    )
+    return settings.model_copy(update={"knowledge": knowledge})
 
 
 def questions(rig: Rig, count: int, path: Path = QUESTIONS) -> list[Said]:

@@ -115,7 +115,9 @@ class Peer:
         ):
             answer = await response.json()
             assert response.status == 200, answer
-        await self.connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
+        await self.connection.setRemoteDescription(
+            RTCSessionDescription(answer["sdp"], answer["type"])
+        )
 
     def send(self, **message: Any) -> None:
         self.channel.send(json.dumps(message))

@@ -45,6 +45,11 @@ COMMANDS = [
     ("call",),
     ("demo",),
     ("bench",),
+    ("bench", "run"),
+    ("bench", "compare"),
+    ("bench", "page"),
+    ("bench", "engines"),
+    ("bench", "prepare"),
     ("check",),
     ("version",),
 ]

@@ -53,6 +53,12 @@ def run_command(
             "--speech", help="Folder or speech.json with recorded people; may be repeated."
         ),
     ] = None,
+    documents: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--documents", help="Folder of documents they ask about, added to the configured ones."
+        ),
+    ] = None,
     sound: Annotated[
         list[Path] | None,
         typer.Option("--sound", help="WAV or FLAC file made over the agent; may be repeated."),
@@ -94,7 +100,7 @@ def run_command(
 
     Example: voice-agent bench run --speech recordings/ --out var/bench/today.json
     """
-    for path in [*(speech or ()), *(sound or ()), *([noise] if noise else ())]:
+    for path in [*(speech or ()), *(documents or ()), *(sound or ()), *([noise] if noise else ())]:
         if not path.exists():
             raise typer.BadParameter(f"there is no {path}")
     settings = read_settings(config)
@@ -110,6 +116,7 @@ def run_command(
     plan = Plan(
         quick=quick,
         speech=tuple(speech or ()),
+        documents=tuple(documents or ()),
         sounds=tuple(sound or ()),
         calls=calls,
         line=line.value,

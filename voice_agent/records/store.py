@@ -48,7 +48,8 @@ CREATE TABLE IF NOT EXISTS turns (
     spoken TEXT NOT NULL, heard_by_caller TEXT NOT NULL, end_reason TEXT NOT NULL,
     speculations INTEGER NOT NULL, speculations_dropped INTEGER NOT NULL,
     prepared_passages INTEGER, filler TEXT NOT NULL DEFAULT '',
-    transcribed_after_ms REAL, voice_to_voice_ms REAL, waterfall_ms TEXT NOT NULL DEFAULT '{}'
+    speech_ended_at REAL, transcribed_after_ms REAL, voice_to_voice_ms REAL,
+    waterfall_ms TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
 CREATE INDEX IF NOT EXISTS turns_by_call ON turns (call_id, "index");
 """
@@ -57,6 +58,7 @@ _ADDED = (
     ("turns", "sources", "TEXT NOT NULL DEFAULT '[]'"),
     ("turns", "prepared_passages", "INTEGER"),
     ("turns", "filler", "TEXT NOT NULL DEFAULT ''"),
+    ("turns", "speech_ended_at", "REAL"),
     ("turns", "transcribed_after_ms", "REAL"),
     ("turns", "voice_to_voice_ms", "REAL"),
     ("turns", "waterfall_ms", "TEXT NOT NULL DEFAULT '{}'"),
@@ -123,6 +125,7 @@ class TurnRecord:
     speculations_dropped: int = 0
     prepared_passages: bool | None = None
     filler: str = ""
+    speech_ended_at: float | None = None
     transcribed_after_ms: float | None = None
     voice_to_voice_ms: float | None = None
     waterfall_ms: dict[str, float] = field(default_factory=dict)

@@ -62,7 +62,8 @@ def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
         call_id=call_id,
         turn_id=reply.turn_id,
         index=index,
-        began_at=time.time() - (time.perf_counter() - began if began else 0.0),
+        began_at=_since_1970(began) if began else time.time(),
+        speech_ended_at=_since_1970(reply.speech_end) if reply.speech_end else None,
         heard=reply.question,
         interims=reply.interims,
         speculations=reply.speculations_dropped + 1 if reply.speech_end else 0,
@@ -95,6 +96,11 @@ def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
         heard_by_caller=reply.heard,
         end_reason=f"failed:{reply.failure}" if reply.failure else reply.end_reason,
     )
+
+
+def _since_1970(at: float) -> float:
+    """A time of ``time.perf_counter`` as seconds since 1970."""
+    return time.time() - (time.perf_counter() - at)
 
 
 def _passages(reply: Reply) -> tuple[Passage, ...]:

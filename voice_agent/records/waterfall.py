@@ -34,7 +34,11 @@ def waterfall_ms(reply: Reply) -> dict[str, float]:
         until_s = max(done_s, reply.marks.get(mark, done_s))
         parts[name] = (until_s - done_s) * 1000
         done_s = until_s
-    parts["playout"] = total_ms - sum(parts.values())
+    playout_ms = total_ms - sum(parts.values())
+    # Stages are on this process's clock and the total on the call's: while this process lags
+    # behind the call, its wait for the silence seems longer than it was.
+    parts["silence"] += min(0.0, playout_ms)
+    parts["playout"] = max(0.0, playout_ms)
     return {name: round(ms, 1) for name, ms in parts.items()}
 
 

@@ -38,10 +38,12 @@ def test_a_slow_stage_shows_what_it_added() -> None:
     assert (parts["first_token"], parts["first_clause"], parts["synthesis"]) == (170, 40, 160)
 
 
-@pytest.mark.parametrize("heard_from_ms", [5400, 5460, 7000])
+@pytest.mark.parametrize("heard_from_ms", [5300, 5460, 7000])
 def test_the_parts_add_up_to_what_the_caller_waited(heard_from_ms: int) -> None:
     made = reply(heard_from_ms, transcribed=300, first_audio=350, sent=360)
-    assert sum(waterfall_ms(made).values()) == pytest.approx(voice_to_voice_ms(made), abs=0.5)
+    parts = waterfall_ms(made)
+    assert sum(parts.values()) == pytest.approx(voice_to_voice_ms(made), abs=0.5)
+    assert min(parts.values()) >= 0
 
 
 def test_what_was_never_heard_has_no_waterfall() -> None:
