@@ -36,6 +36,7 @@ _TIMED_S = 2.0
 _MOST_CHARACTERS_PER_S = 22.0
 _MOST_WORDS_PER_S = 6.0
 _SPARE_WORDS = 2
+_OPENING_WORDS = 2
 _LOUD_SHARE = 0.06
 _LEAST_S = 0.08
 _TOKENS_PER_S = 9
@@ -121,6 +122,23 @@ def without_echoes(text: str, span_s: float) -> str:
         return text
     too_fast = len(as_spoken(text)) > _MOST_CHARACTERS_PER_S * span_s
     return words[0] if span_s < _SINGLE_WORD_S or too_fast else text
+
+
+def without_recital(text: str, span_s: float) -> str:
+    """An utterance said over again taken back: Whisper, having reached the end, may begin anew.
+
+    The text ends where it returns to its own first words, if it is more than anyone can say in
+    that time.
+    """
+    words = text.split()
+    if len(as_spoken(text)) <= _MOST_CHARACTERS_PER_S * span_s:
+        return text
+    bare_words = [bare(word) for word in words]
+    opening = bare_words[:_OPENING_WORDS]
+    for at in range(_OPENING_WORDS, len(words) - _OPENING_WORDS + 1):
+        if bare_words[at : at + _OPENING_WORDS] == opening:
+            return " ".join(words[:at])
+    return text
 
 
 def sayable(segments: Sequence[tuple[float, str]], duration_s: float) -> str:

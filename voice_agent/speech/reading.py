@@ -110,7 +110,8 @@ class Reader:
             if not final or after.samples or not hearing.needs_retry(best.decoding):
                 break
         assert best is not None  # noqa: S101 - windows_s is never empty
-        clean = hearing.without_echoes(best.decoding.text, span_s)
+        clean = hearing.without_recital(best.decoding.text, span_s)
+        clean = hearing.without_echoes(clean, span_s)
         decoding = hearing.without_inventions(replace(best.decoding, text=clean))
         return replace(best, decoding=decoding), encoded
 

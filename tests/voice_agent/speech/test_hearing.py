@@ -141,6 +141,21 @@ def test_the_echo_of_a_lone_word_is_taken_back(text: str, span_s: float, kept: s
 
 
 @pytest.mark.parametrize(
+    ("text", "span_s", "kept"),
+    [
+        ("Send me a long grey sofa Send me a long gray sofa", 2.0, "Send me a long grey sofa"),
+        ("I want a desk with a lamp. I want a a desk with", 1.9, "I want a desk with a lamp."),
+        ("I want a desk. No, I want a table.", 3.0, "I want a desk. No, I want a table."),
+        ("one two one two one two", 2.0, "one two one two one two"),
+        ("", 0.3, ""),
+        ("yes", 0.0, "yes"),
+    ],
+)
+def test_an_utterance_recited_twice_is_heard_once(text: str, span_s: float, kept: str) -> None:
+    assert hearing.without_recital(text, span_s) == kept
+
+
+@pytest.mark.parametrize(
     ("segments", "duration_s", "text"),
     [
         ([], 2.0, ""),
