@@ -33,7 +33,7 @@ _LENGTH_WEIGHT = 2.0
 _LENGTH_BOUNDS = (-2.0, 0.8)
 """A turn that has hardly begun is seldom over, however whole its first words sound."""
 _WORDS_ASK_FOR_MORE = -2.0
-_WORDS_ROUND_OFF = 1.0
+_WORDS_ROUND_OFF = 2.0
 _MOST_RHYTHM = 1.0
 _CERTAIN = 0.995
 """No probability is taken for more certain than this: the network has not earned it."""
