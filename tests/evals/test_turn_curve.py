@@ -77,8 +77,8 @@ def test_a_commit_waits_for_its_words(tmp_path: Path) -> None:
 
 
 def test_a_pause_that_sounds_like_an_end_is_a_false_cut_in(tmp_path: Path) -> None:
-    caller = heard((0, 1000), (1800, 2600))
-    with Fixed(tmp_path, "I have a sofa", 0.99) as judges:
+    caller = heard((0, 2000), (2800, 4600))
+    with Fixed(tmp_path, "I have a sofa", 0.995) as judges:
         result = outcome(caller, replay(caller, SETTINGS, judges, Costs()))
     assert result.pauses == (PauseSeen(800.0, pytest.approx(240, abs=20), "I have a sofa"),)
     assert result.delay_ms == pytest.approx(240, abs=20)
