@@ -12,6 +12,9 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import NoReturn
+
+from voice_agent.answering import native_build
 
 _GGUF_MAGIC = b"GGUF"
 _NICENESS = 10  # hearing and speaking go first: a late word can be replaced, a late sound not
@@ -76,6 +79,18 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="threads that write tokens")
     parser.add_argument("--batch-threads", type=int, default=2, help="threads that read prompts")
     parser.add_argument(
+        "--batch-tokens", type=int, default=_BATCH_TOKENS, help="prompt tokens read in one step"
+    )
+    parser.add_argument(
+        "--server",
+        choices=["auto", "wheel", "native"],
+        default="auto",
+        help="llama.cpp as packaged, or as built for this processor; auto: that, if it is there",
+    )
+    parser.add_argument(
+        "--native-folder", type=Path, default=native_build.FOLDER, help="where that build lies"
+    )
+    parser.add_argument(
         "--key-env", default="", help="environment variable with the key clients must send"
     )
     return parser.parse_args(argv)
@@ -89,11 +104,72 @@ def serve(options: argparse.Namespace) -> None:
     """
     check_model(options.model)
     check_port(options.host, options.port)
-    stop_signals = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)  # inherited by llama.cpp's threads
     # OpenMP threads that spin while waiting stall when another process wants the core.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.nice(_NICENESS)
+    if (binary := native_server(options)) is not None:
+        become(binary, options)
+    serve_packaged(options)
+
+
+def native_server(options: argparse.Namespace) -> Path | None:
+    """The server built for this processor; ``None``: use the packaged one.
+
+    Raises:
+        LlamaServerError: it is asked for by name and not there.
+    """
+    if options.server == "wheel":
+        return None
+    binary = native_build.built(options.native_folder)
+    if binary is None and options.server == "native":
+        raise LlamaServerError(
+            f"{options.native_folder}: no llama.cpp built for this processor; "
+            "build it: voice-agent models build-native"
+        )
+    return binary
+
+
+def native_command(binary: Path, options: argparse.Namespace) -> list[str]:
+    """The same settings as :func:`serve_packaged` makes, as a command line."""
+    command = [str(binary), "--model", str(options.model)]
+    command += ["--alias", options.alias or options.model.stem]
+    command += ["--host", options.host, "--port", str(options.port)]
+    command += ["--parallel", str(options.slots)]
+    command += ["--ctx-size", str(options.context_tokens * options.slots)]
+    command += ["--batch-size", str(options.batch_tokens)]
+    command += ["--ubatch-size", str(options.batch_tokens)]
+    command += ["--threads", str(options.threads), "--poll", "0"]
+    command += ["--threads-batch", str(options.batch_threads), "--poll-batch", "0"]
+    command += ["--flash-attn", "on"]
+    command += ["--cache-ram", str(_PROMPT_CACHE_MIB)]
+    command += ["--slot-prompt-similarity", str(_SLOT_SIMILARITY)]
+    return [*command, "--metrics", "--no-ui", "--offline", "--verbosity", "1"]
+
+
+def become(binary: Path, options: argparse.Namespace) -> NoReturn:
+    """Go on as llama.cpp's own server.
+
+    Raises:
+        LlamaServerError: the file does not run.
+    """
+    environment = dict(os.environ)
+    if options.key_env and (key := environment.get(options.key_env, "")):
+        environment["LLAMA_API_KEY"] = key
+    sys.stderr.flush()
+    try:
+        os.execve(binary, native_command(binary, options), environment)  # noqa: S606
+    except OSError as error:
+        raise LlamaServerError(f"{binary}: cannot be run: {error.strerror}") from error
+
+
+def serve_packaged(options: argparse.Namespace) -> None:
+    """Serve with the wheel, in this process, until a signal ends it.
+
+    Raises:
+        LlamaServerError: llama.cpp cannot load the model.
+    """
+    stop_signals = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)  # inherited by llama.cpp's threads
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -105,7 +181,7 @@ def serve(options: argparse.Namespace) -> None:
         params.api_keys = [key]
     params.n_parallel = options.slots
     params.n_ctx = options.context_tokens * options.slots
-    params.n_batch = params.n_ubatch = _BATCH_TOKENS
+    params.n_batch = params.n_ubatch = options.batch_tokens
     params.cpuparams.n_threads = options.threads
     params.cpuparams_batch.n_threads = options.batch_threads
     params.cpuparams.poll = params.cpuparams_batch.poll = 0
