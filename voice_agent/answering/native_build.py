@@ -7,7 +7,6 @@ the package only llama.cpp itself (MIT licence) is used, not the package's own w
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import hashlib
 import json
@@ -40,6 +39,7 @@ class NativeBuildError(Exception):
 
     code = "native_build_failed"
     retryable = False
+    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,27 +267,3 @@ def _only_one_at_a_time(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0 when the server is there, 2 when it cannot be built."""
-    parser = argparse.ArgumentParser(
-        prog="python -m voice_agent.answering.native_build", description=__doc__
-    )
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where it is put")
-    parser.add_argument("--jobs", type=int, default=None, help="compilers at a time")
-    options = parser.parse_args(argv)
-
-    def report(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
-    try:
-        build(options.folder, report=report, jobs=options.jobs)
-    except NativeBuildError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

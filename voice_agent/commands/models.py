@@ -150,6 +150,26 @@ def verify_command(
         raise typer.Exit(1)
 
 
+@app.command("build-native")
+def build_native_command(
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Compilers at a time; default: one a core.")
+    ] = None,
+) -> None:
+    """Build llama.cpp for this very processor, once; needs a C++ compiler and minutes of CPU.
+
+    `serve` uses it from then on. Whether it is worth having: voice-agent bench engines
+
+    Example: voice-agent models build-native --jobs 1
+    """
+    from voice_agent.answering.native_build import build
+
+    def report(line: str) -> None:
+        typer.echo(line, err=True)
+
+    build(report=report, jobs=jobs)
+
+
 def _chosen(names: list[str] | None, every: bool, config: Path) -> list[str]:
     from voice_agent.check import manifest_models
     from voice_agent.models import read_manifest

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 from pathlib import Path
 
 import pytest
 
-from voice_agent.answering.llama_server import arguments, main
+from voice_agent.answering import native_build
+from voice_agent.answering.llama_server import (
+    LlamaServerError,
+    arguments,
+    main,
+    native_command,
+    native_server,
+)
 
 
 @pytest.fixture
@@ -52,3 +60,63 @@ def test_wrong_usage_is_exit_code_2() -> None:
     with pytest.raises(SystemExit) as caught:
         arguments(["--port", "many"])
     assert caught.value.code == 2
+
+
+def test_a_native_server_asked_for_and_missing_is_one_line(gguf: Path, tmp_path: Path) -> None:
+    options = arguments(
+        ["--model", str(gguf), "--server", "native", "--native-folder", str(tmp_path / "none")]
+    )
+    with pytest.raises(LlamaServerError, match="voice-agent models build-native"):
+        native_server(options)
+
+
+def test_the_native_server_is_used_when_it_is_there(
+    gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "llama-server"
+    monkeypatch.setattr(native_build, "built", lambda _: there)
+    model = ["--model", str(gguf)]
+    assert native_server(arguments(model)) == there
+    assert native_server(arguments([*model, "--server", "native"])) == there
+    assert native_server(arguments([*model, "--server", "wheel"])) is None
+
+
+def test_without_a_native_server_the_packaged_one_serves(gguf: Path, tmp_path: Path) -> None:
+    options = arguments(["--model", str(gguf), "--native-folder", str(tmp_path)])
+    assert native_server(options) is None
+
+
+def test_the_native_server_gets_the_same_settings(gguf: Path) -> None:
+    options = arguments(
+        [
+            "--model",
+            str(gguf),
+            "--alias",
+            "small",
+            "--port",
+            "9",
+            "--slots",
+            "3",
+            "--context-tokens",
+            "1000",
+            "--threads",
+            "4",
+            "--batch-threads",
+            "5",
+            "--batch-tokens",
+            "64",
+            "--key-env",
+            "SECRET",
+        ]
+    )
+    command = native_command(Path("/bin/llama-server"), options)
+    given = dict(itertools.pairwise(command))
+    assert given["--model"] == str(gguf)
+    assert given["--alias"] == "small"
+    assert given["--host"] == "127.0.0.1"
+    assert given["--ctx-size"] == "3000"
+    assert given["--parallel"] == "3"
+    assert (given["--threads"], given["--threads-batch"]) == ("4", "5")
+    assert given["--batch-size"] == given["--ubatch-size"] == "64"
+    assert "--metrics" in command
+    assert "SECRET" not in " ".join(command)  # keys go by the environment
