@@ -27,6 +27,7 @@ FOLDER = Path("var/native-llama")
 SERVER = "llama-server"
 STAMP = "built.json"
 _LOG = "build.log"
+_SCRATCH = ".building-"
 _NICENESS = "19"  # the machine may be answering calls
 _STEP = re.compile(r"^\[(?:\s*(\d+)%|(\d+)/(\d+))\]")
 _CMAKE = "cmake>=3.28,<5"
@@ -121,7 +122,9 @@ def build(
             report(f"already there: {there}")
             return there
         _need_a_compiler()
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as scratch:
+        for leftover in folder.glob(f"{_SCRATCH}*"):  # of a build that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as scratch:
             work = Path(scratch)
             report(f"fetching {SOURCE.package} {SOURCE.version}")
             source = unpack((fetch or _fetch_with_pip)(SOURCE, work), SOURCE, work / "source")
