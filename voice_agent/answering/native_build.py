@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -241,6 +242,7 @@ def _run(command: Sequence[str], log: Path, report: Report | None) -> None:
             stdin=subprocess.DEVNULL,
             text=True,
             errors="replace",
+            start_new_session=True,  # so that the compilers can be stopped with it
         )
         with process:
             try:
@@ -251,7 +253,7 @@ def _run(command: Sequence[str], log: Path, report: Report | None) -> None:
                         told = percent // 10 * 10
                         report(f"compiled {told} %")
             except BaseException:
-                process.terminate()
+                os.killpg(process.pid, signal.SIGTERM)
                 raise
     if process.returncode:
         said = [

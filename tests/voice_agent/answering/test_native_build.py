@@ -180,3 +180,33 @@ def test_progress_is_read_from_make_and_ninja(line: str, percent: int | None) ->
 def test_a_processor_has_one_name() -> None:
     assert processor() == processor()
     assert "/" not in processor()
+
+
+def test_a_build_given_up_takes_its_compilers_along(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = tmp_path / "goes_on"
+    os.mkfifo(goes_on)
+    tools(
+        tmp_path / "bin",
+        monkeypatch,
+        f'#!/bin/sh\n[ "$1" = -S ] && exit 0\necho "[ 10%] one"\ncat {goes_on}\n',
+    )
+
+    def give_up(line: str) -> None:
+        if line.startswith("compiled"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # would wait for the compiler for ever
+        build(tmp_path / "native", report=give_up, fetch=lambda *_: source)
+    assert built(tmp_path / "native") is None
+
+
+def test_what_a_killed_build_left_is_cleared_away(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools(tmp_path / "bin", monkeypatch, COMPILES)
+    left = tmp_path / "native" / ".building-old"
+    left.mkdir(parents=True)
+    build(tmp_path / "native", report=lambda _: None, fetch=lambda *_: source)
+    assert not left.exists()
