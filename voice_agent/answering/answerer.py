@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 CERTAIN_COVERAGE = 0.6
 """A passage with so much of a question's words is quoted when the model is late or declines."""
-DOUBT_EXTRA_S, NOTHING_EXTRA_S = 0.25, 1.0
+DOUBT_EXTRA_S, NOTHING_EXTRA_S = 0.25, 0.4
 """With a passage that has fewer of them, or none to quote, the model has so much more time."""
 HEAD_START_S = 0.2
 """What the model has before the caller's turn is over: it is asked in their first silence."""
