@@ -34,8 +34,8 @@ REPEATS = 5
 SWEEP_REPEATS = 3
 SWEEP = (
     *(Tuning(threads, batch) for threads in (1, 2) for batch in (1, 2)),
-    Tuning(1, 2, batch_tokens=64),
-    Tuning(1, 2, batch_tokens=256),
+    Tuning(1, 2, batch_tokens=32),
+    Tuning(1, 2, batch_tokens=128),
 )
 QUIET_SHARE = 0.25
 """Other work may take so much of the machine before the figures are called indicative."""
@@ -118,7 +118,7 @@ def _row(
     row: dict[str, Any] = {"engine": name, "tuning": "" if name == "vllm" else str(tuning)}
 
     def tell(what: str) -> None:
-        print(f"{TITLES[name]} ({row['tuning']}): {what}", file=sys.stderr, flush=True)
+        print(f"{_named(row)}: {what}", file=sys.stderr, flush=True)
 
     tell("starting")
     began = time.monotonic()
@@ -219,19 +219,16 @@ def _show(report: Mapping[str, Any], out: Path) -> None:
             f"{row[key]:.{DIGITS.get(key, 0)}f}" if key in row else "" for row in report["engines"]
         ]
         table.add_row(title, *cells)
-    console = Console()
-    console.print(table)
-    console.print()
+    Console().print(table)
+    print()
     for row in report["engines"]:
         if "failed" in row:
-            console.print(f"{_named(row)}: {row['failed']}", highlight=False, markup=False)
+            print(f"{_named(row)}: {row['failed']}")
     for name, how in report["missing"].items():
-        console.print(f"not on this machine: {TITLES[name]}; to have it: {how}", highlight=False)
-    load = report["machine"].get("load", "?")
+        print(f"not on this machine: {TITLES[name]}; to have it: {how}")
     if report["busy_share"] > QUIET_SHARE:
-        console.print(
-            f"Other work took {report['busy_share']:.0%} of the machine (load {load}): "
-            "these figures are indicative.",
-            highlight=False,
+        print(
+            f"Other work took {report['busy_share']:.0%} of the machine "
+            f"(load {report['machine'].get('load', '?')}): these figures are indicative."
         )
-    console.print(f"{report['advice']}\n{out}", highlight=False)
+    print(f"{report['advice']}\n{out}")

@@ -20,6 +20,7 @@ from typing import Literal
 
 from evals import vllm_cpu
 from voice_agent.answering import native_build
+from voice_agent.answering.llama_server import BATCH_TOKENS
 from voice_agent.config import LanguageModelSettings, Settings
 from voice_agent.models import locate
 
@@ -61,7 +62,7 @@ class Tuning:
 
     threads: int
     batch_threads: int
-    batch_tokens: int = 128
+    batch_tokens: int = BATCH_TOKENS
 
     def __str__(self) -> str:
         return f"threads {self.threads}/{self.batch_threads}, batch {self.batch_tokens}"
