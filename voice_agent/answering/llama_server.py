@@ -21,6 +21,9 @@ _NICENESS = 10  # hearing and speaking go first: a late word can be replaced, a 
 BATCH_TOKENS = 64
 """A caller who leaves is noticed after two more batches: with 128 the server went on for 2.5-3.5 s,
 with 64 for 0.5-1.2 s, and reads as fast; with 32 it reads a tenth slower."""
+_LOOKED_UP, _COPIED = 2, 4
+"""Answers mostly copy the facts: after two tokens that stand in the prompt, the four that follow
+there are checked in one step. The text stays the same, and is written up to half as fast again."""
 _PROMPT_CACHE_MIB = 256  # prefixes of finished calls; the library's own default is 8 GiB
 _SLOT_SIMILARITY = 0.3  # a request goes to the slot that already holds so much of its prompt
 
@@ -143,6 +146,9 @@ def native_command(binary: Path, options: argparse.Namespace) -> list[str]:
     command += ["--threads", str(options.threads), "--poll", "0"]
     command += ["--threads-batch", str(options.batch_threads), "--poll-batch", "0"]
     command += ["--flash-attn", "on"]
+    command += ["--spec-type", "ngram-simple"]
+    command += ["--spec-ngram-simple-size-n", str(_LOOKED_UP)]
+    command += ["--spec-ngram-simple-size-m", str(_COPIED)]
     command += ["--cache-ram", str(_PROMPT_CACHE_MIB)]
     command += ["--slot-prompt-similarity", str(_SLOT_SIMILARITY)]
     return [*command, "--metrics", "--no-ui", "--offline", "--verbosity", "1"]
@@ -188,6 +194,10 @@ def serve_packaged(options: argparse.Namespace) -> None:
     params.cpuparams_batch.n_threads = options.batch_threads
     params.cpuparams.poll = params.cpuparams_batch.poll = 0
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
+    kinds = xllamacpp.common_speculative_type
+    params.speculative.types = [kinds.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+    params.speculative.ngram_simple.size_n = _LOOKED_UP
+    params.speculative.ngram_simple.size_m = _COPIED
     params.cache_prompt = True
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     params.slot_prompt_similarity = _SLOT_SIMILARITY

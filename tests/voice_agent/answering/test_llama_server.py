@@ -118,5 +118,6 @@ def test_the_native_server_gets_the_same_settings(gguf: Path) -> None:
     assert given["--parallel"] == "3"
     assert (given["--threads"], given["--threads-batch"]) == ("4", "5")
     assert given["--batch-size"] == given["--ubatch-size"] == "64"
+    assert given["--spec-type"] == "ngram-simple"
     assert "--metrics" in command
     assert "SECRET" not in " ".join(command)  # keys go by the environment
