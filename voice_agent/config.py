@@ -62,7 +62,7 @@ class TranscriberSettings(Section):
     threads: int = Field(
         1, ge=1, description="CPU threads a decode may use; 2 are slower on two cores"
     )
-    workers: int = Field(1, ge=1, description="Decodes at the same time")
+    workers: int = Field(2, ge=1, description="Decodes at the same time")
     prompt: str = Field("", description="Words Whisper should expect: product names and the like")
 
 
@@ -119,6 +119,9 @@ class LanguageModelSettings(Section):
     api_key_env: str = Field("VOICE_AGENT_LLM_KEY", description="Variable with the key, if any")
     engine: Literal["llama.cpp", "vllm"] = Field("llama.cpp", description="Which dialect to expect")
     serve: bool = Field(True, description="`serve` starts llama.cpp itself; false: it runs already")
+    server: Literal["auto", "wheel", "native"] = Field(
+        "auto", description="llama.cpp as packaged, or as built here (`models build-native`)"
+    )
     model_file: str = Field("qwen2.5-0.5b", description="Manifest name or GGUF file to serve")
     slots: int = Field(2, ge=1, description="Answers written at the same time (llama.cpp)")
     context_tokens: int = Field(4096, ge=512, description="Context of one answer (llama.cpp)")

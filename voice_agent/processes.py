@@ -105,7 +105,7 @@ def plan(
         command += ["--context-tokens", str(model.context_tokens)]
         command += ["--threads", str(model.threads)]
         command += ["--batch-threads", str(model.batch_threads)]
-        command += ["--key-env", model.api_key_env]
+        command += ["--server", model.server, "--key-env", model.api_key_env]
         wanted.append(
             Process(
                 "language-model",

@@ -164,8 +164,12 @@ def page_command(
 @app.command("engines")
 def engines_command(
     engines: Annotated[
-        list[str] | None, typer.Option("--with", help="Only this engine; may be repeated.")
+        list[str] | None,
+        typer.Option("--with", help="Only this one: wheel, native or vllm; may be repeated."),
     ] = None,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Also try llama.cpp's threads and batch.")
+    ] = False,
     config: ConfigOption = DEFAULT_CONFIG,
     json: JsonOption = False,
 ) -> None:
@@ -176,7 +180,7 @@ def engines_command(
     settings = read_settings(config)
     from evals.latency.engines import run
 
-    raise typer.Exit(run(settings, engines=engines, json_output=json))
+    raise typer.Exit(run(settings, engines=engines, json_output=json, sweep=sweep))
 
 
 @app.command("prepare")

@@ -229,6 +229,7 @@ class TurnEngine:
                 self._last_interim_ms = self._now_ms
                 decisions.append(TranscribeInterim(self._now_ms))
         elif self._now_ms - self._last_voice_ms == ENDING_MS:
+            self._last_interim_ms = self._now_ms
             decisions.append(TranscribeInterim(self._now_ms, ending=True))
         too_long = self._now_ms - self._began_ms >= self._settings.max_utterance_s * 1000
         if too_long or self._now_ms - self._last_voice_ms >= self._settings.speculate_ms:

@@ -100,7 +100,6 @@ class TurnTaker(FrameProcessor):
         self._failures_to_understand = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._interim: asyncio.Task[None] | None = None
-        self._ending: asyncio.Task[None] | None = None
         self._examining: tuple[asyncio.Task[None], ...] = ()
         self._interims = 0
         self._dropped = 0
@@ -219,14 +218,11 @@ class TurnTaker(FrameProcessor):
         return history
 
     def _transcribe_interim(self, through_ms: int, *, ending: bool) -> None:
-        running = self._ending if ending else self._interim
-        if running is not None and not running.done():
-            return
-        task = self._start(self._hear_interim(self._began_ms, through_ms, ending=ending))
-        if ending:
-            self._ending = task
-        else:
-            self._interim = task
+        if self._interim is not None and not self._interim.done():
+            if not ending:
+                return
+            self._interim.cancel()  # without what may be the last word it is of no use
+        self._interim = self._start(self._hear_interim(self._began_ms, through_ms, ending=ending))
 
     async def _hear_interim(self, began_ms: int, through_ms: int, *, ending: bool) -> None:
         samples = self._audio.between(began_ms, through_ms)
@@ -244,9 +240,8 @@ class TurnTaker(FrameProcessor):
             await self._react(events.InterimHeard(transcript.text))
 
     def _examine(self, pause: int, through_ms: int) -> None:
-        for stale in (self._interim, *self._examining):
-            if stale is not None:
-                stale.cancel()
+        for stale in self._examining:
+            stale.cancel()
         samples = self._audio.between(self._began_ms, through_ms)
         self._speech_end_ms = self._began_ms + last_voiced_ms(samples)
         self._examining = (
@@ -261,8 +256,8 @@ class TurnTaker(FrameProcessor):
     async def _hear(self, pause: int, samples: Samples) -> None:
         try:
             async with asyncio.timeout(TRANSCRIBE_TIMEOUT_S):
-                if self._ending is not None:
-                    await asyncio.wait({self._ending})  # perhaps it has the last word already
+                if self._interim is not None:
+                    await asyncio.wait({self._interim})  # it may have the last word already
                 transcript = await self._ears.transcribe(
                     samples, final=True, so_far=self._transcript
                 )

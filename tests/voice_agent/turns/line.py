@@ -32,7 +32,7 @@ class Line:
             decided += self.tell(e.VoiceMeasured(self.now_ms, probability, level_db))
         return decided
 
-    def speak(self, ms: int = 1000, *, level_db: float = LOUD_DB) -> list[e.Decision]:
+    def speak(self, ms: int = 2000, *, level_db: float = LOUD_DB) -> list[e.Decision]:
         return self.pass_time(ms, 0.95, level_db)
 
     def silence(self, ms: int) -> list[e.Decision]:

@@ -15,7 +15,7 @@ from voice_agent.turns.endpointing import (
     together,
 )
 
-SETTINGS = TurnSettings(end_silence_ms=240, max_silence_ms=1600, complete_threshold=0.8)
+SETTINGS = TurnSettings(end_silence_ms=240, max_silence_ms=1600, complete_threshold=0.7)
 SHORTEST, LONGEST = SETTINGS.end_silence_ms, SETTINGS.max_silence_ms
 
 

@@ -43,7 +43,7 @@ def test_resuming_around_the_commit_makes_one_question_and_one_answer(early_ms: 
     line.speak(800)
     line.silence(PAUSE_MS)
     line.words(SECOND if line.of(e.CommitReply) else f"{FIRST} {SECOND}")
-    line.silence(SETTINGS.end_silence_ms)
+    line.silence(SETTINGS.max_silence_ms)
     alive = {d.reply for d in line.of(e.CommitReply)} - {d.reply for d in line.of(e.DropReply)}
     assert len(alive) == 1
     (question,) = {d.text for d in line.of(e.Speculate) if d.reply in alive}
