@@ -24,7 +24,7 @@ from voice_agent.config import Settings
 
 QUESTIONS = Path("configs/knowledge_questions.yaml")
 BACKCHANNELS = {
-    "mm-hm": "Mm-hm.",
+    "uh-huh": "Uh huh.",
     "okay": "Okay.",
     "right": "Right.",
     "i-see": "I see.",

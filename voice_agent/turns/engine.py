@@ -69,7 +69,7 @@ PAUSE_MS = 500
 """A pause so long, in a turn that goes on, tells how this caller speaks."""
 BACKCHANNEL_MS = 200
 """Silence after which "mm-hm" was all the caller wanted to say."""
-BACKGROUND_DB = 12
+BACKGROUND_DB = 8
 """A voice so much softer than the caller's is somebody else's, or the agent's own echo."""
 USUAL_LEVEL_DB = -24.0
 """A caller on the telephone until we know better: a little over the -26 dB of ITU-T P.56, since
@@ -99,6 +99,7 @@ class TurnEngine:
         self._caller = Caller.QUIET
         self._now_ms = 0
         self._level_db = USUAL_LEVEL_DB
+        self._run_peak_db = -96.0
         self._voice_run_ms = 0
         self._voiced_ms = 0
         self._began_ms = self._first_voice_ms = 0
@@ -141,8 +142,10 @@ class TurnEngine:
                 return self._measure(event)
             case InterimHeard(text):
                 return self._prepare(text)
-            case PauseTranscribed(pause, text):
-                return self._take_words(text) if pause == self._pause else []
+            case PauseTranscribed(pause, text, believed):
+                if pause != self._pause:
+                    return []
+                return self._take_words(text if believed or not self._agent_talking() else "")
             case CompletenessJudged(pause, probability):
                 if pause == self._pause:
                     self._judgements.append(probability)
@@ -181,6 +184,7 @@ class TurnEngine:
             share = min(1.0, step_ms / LEVEL_MEMORY_MS)
             self._level_db += share * (voice.level_db - self._level_db)
         self._voice_run_ms = self._voice_run_ms + step_ms if voiced else 0
+        self._run_peak_db = max(self._run_peak_db, voice.level_db) if voiced else -96.0
         match self._caller:
             case Caller.QUIET:
                 decisions = self._watch_for_voice()
@@ -196,13 +200,14 @@ class TurnEngine:
             threshold -= HYSTERESIS
         speaking = self._caller is Caller.SPEAKING
         faint = speaking and is_faint(voice.level_db, self._level_db)
-        if voice.probability < threshold or faint:
-            return False
-        background = voice.level_db < self._level_db - BACKGROUND_DB
-        return not (background and self._agent_talking())
+        return voice.probability >= threshold and not faint
+
+    def _in_background(self) -> bool:
+        """Whether the voice heard now, at its loudest, is too soft to be meant for the agent."""
+        return self._agent_talking() and self._run_peak_db < self._level_db - BACKGROUND_DB
 
     def _watch_for_voice(self) -> list[Decision]:
-        if self._voice_run_ms < self._settings.onset_ms:
+        if self._voice_run_ms < self._settings.onset_ms or self._in_background():
             return []
         self._caller = Caller.SPEAKING
         self._began_ms = self._first_voice_ms = self._now_ms - self._voice_run_ms
@@ -242,7 +247,8 @@ class TurnEngine:
 
     def _interrupts(self) -> bool:
         long_enough = self._voice_run_ms >= self._settings.interrupt_ms
-        return long_enough and self._agent_talking() and not self._stopped
+        heard = self._agent_talking() and not self._in_background()
+        return long_enough and heard and not self._stopped
 
     def _follow_pause(self) -> list[Decision]:
         too_long = self._now_ms - self._began_ms >= self._settings.max_utterance_s * 1000

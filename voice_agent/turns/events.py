@@ -27,10 +27,14 @@ class InterimHeard:
 
 @dataclass(frozen=True, slots=True)
 class PauseTranscribed:
-    """All words up to pause number ``pause``. Empty text: no words in it."""
+    """All words up to pause number ``pause``. Empty text: no words in it.
+
+    ``believed``: the recogniser is not merely guessing at a sound.
+    """
 
     pause: int
     text: str
+    believed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,10 @@ LANGUAGE_NEEDS_WORDS = 4
 """With fewer words the recogniser's guess at the language is worth nothing."""
 
 
+GUESSED_WORDS, GUESSED_LOG_PROBABILITY = 3, -0.9
+"""So few words, so improbable: what Whisper makes of a sound that is not meant as words."""
+
+
 class Ears(Protocol):
     """Speech to text (see ``speech.transcriber``)."""
 
@@ -268,7 +272,9 @@ class TurnTaker(FrameProcessor):
             await self._react(events.PauseTranscribed(pause, ""))
             return
         self._transcript = transcript
-        await self._react(events.PauseTranscribed(pause, transcript.text))
+        sure = transcript.average_log_probability > GUESSED_LOG_PROBABILITY
+        believed = sure or len(transcript.text.split()) > GUESSED_WORDS
+        await self._react(events.PauseTranscribed(pause, transcript.text, believed))
 
     async def _speculate(self, number: int, text: str) -> None:
         reply = Reply(number, _turn_id(), text)

@@ -196,6 +196,21 @@ def test_mm_hm_lets_the_agent_go_on_as_soon_as_it_is_known_to_be_that() -> None:
     assert len(line.of(e.ResumeAgent)) == 1
 
 
+def test_words_that_are_only_guessed_at_do_not_stop_the_agent_but_answer_its_silence() -> None:
+    line = Line()
+    answered_aloud(line)
+    line.speak(240)
+    line.silence(PAUSE_MS)
+    line.tell(e.PauseTranscribed(line.of(e.ExaminePause)[-1].pause, "and the nation", False))
+    line.silence(20)
+    assert len(line.of(e.ResumeAgent)) == 1
+    quiet = Line()
+    quiet.speak(600)
+    quiet.silence(PAUSE_MS)
+    quiet.tell(e.PauseTranscribed(quiet.of(e.ExaminePause)[-1].pause, "a nation", False))
+    assert quiet.of(e.Speculate)
+
+
 def test_a_cough_lets_the_agent_go_on_at_once() -> None:
     line = Line()
     answered_aloud(line)
