@@ -22,8 +22,9 @@ demo: models ## Ring the agent once over SIP, show the conversation and its timi
 serve: models ## Keep everything running; prints the page's URL and the number to dial
 	@$(BIN)/voice-agent serve
 
-bench: models ## Measure how long callers wait here; QUICK=1: in 4 minutes; SPEECH=, DOCUMENTS=: folders
+bench: models ## Measure how long callers wait here; QUICK=1: in 4 minutes; SPEECH=, PAUSES=, DOCUMENTS=
 	@$(BIN)/voice-agent bench $(foreach folder,$(SPEECH),--speech $(folder)) \
+	  $(foreach folder,$(PAUSES),--pauses $(folder)) \
 	  $(foreach folder,$(DOCUMENTS),--documents $(folder))
 
 test: setup-dev ## Run every test that needs nothing beyond Python packages

@@ -26,6 +26,7 @@ from evals.latency.budgets import Held, held, read_budgets
 from evals.latency.figures import written
 from evals.latency.material import people, with_documents
 from evals.latency.page import write_page
+from evals.latency.recorded import Recorded
 from evals.latency.ring import LineCost, Way
 from evals.latency.run_file import write_run
 from evals.machine import describe
@@ -41,12 +42,17 @@ CURVE_UTTERANCES = 40
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. ``speech``: recorded people; ``documents``: what they ask about, besides the
+    """What to measure.
+
+    ``speech``: recorded people; ``pauses``: more of them, whose pauses count and whose waits do
+    not, since they talk with somebody else; ``documents``: what they ask about, besides the
     configured ones; ``sounds``: made over the agent besides our own; ``calls``: calls of questions
-    by the synthetic caller; ``network``: words for ``evals.latency.callers``."""
+    by the synthetic caller; ``network``: words for ``evals.latency.callers``.
+    """
 
     quick: bool
     speech: tuple[Path, ...]
+    pauses: tuple[Path, ...]
     documents: tuple[Path, ...]
     sounds: tuple[Path, ...]
     calls: int | None
@@ -127,13 +133,13 @@ def run(settings: Settings, plan: Plan, json_output: bool) -> int:
     """
     console = Console(stderr=json_output)
     budgets = read_budgets(plan.budgets)
-    spoken = people(plan.speech)
+    spoken, pausing = people(plan.speech), people((*plan.pauses, *plan.speech))
     settings = with_documents(settings, plan.documents, plan.out.parent)
     bench_run = _Run(plan, settings, console)
     exit_code = 0
     try:
         with stop_signals_as_interrupts():
-            _measure(bench_run, settings, plan, spoken, console)
+            _measure(bench_run, settings, plan, spoken, pausing, console)
         bench_run.data["complete"] = True
     except ServeError as error:
         console.print(f"bench: {error}", style="red", markup=False)
@@ -153,7 +159,12 @@ def run(settings: Settings, plan: Plan, json_output: bool) -> int:
 
 
 def _measure(
-    bench_run: _Run, settings: Settings, plan: Plan, spoken: list[Any], console: Console
+    bench_run: _Run,
+    settings: Settings,
+    plan: Plan,
+    spoken: list[Recorded],
+    pausing: list[Recorded],
+    console: Console,
 ) -> None:
     folder, size = plan.out.parent, plan.size
     with_curve = bool(spoken) and size.curve_s > 0
@@ -171,6 +182,7 @@ def _measure(
             rig=product,
             size=size,
             people=spoken,
+            pausing=pausing,
             sounds=plan.sounds,
             way=Way(plan.line, plan.network),
             line=_line_cost(bench_run.data["transport"]),
@@ -240,7 +252,7 @@ def _curve(bench_run: _Run, settings: Settings, plan: Plan, left_s: float) -> No
     out.unlink(missing_ok=True)
     command = [sys.executable, "-m", "evals.latency.turn_curve", "--config", str(config)]
     command += ["--out", str(out), "--limit", str(CURVE_UTTERANCES)]
-    for source in plan.speech:
+    for source in (*plan.speech, *plan.pauses):
         command += ["--speech", str(source)]
     try:
         done = subprocess.run(

@@ -97,6 +97,7 @@ class Bench:
     rig: Rig
     size: Size
     people: list[Recorded]
+    pausing: list[Recorded]
     sounds: Sequence[Path]
     way: Way
     line: LineCost | None
@@ -182,9 +183,9 @@ def make_sounds(bench: Bench) -> None:
 
 def pause(bench: Bench) -> None:
     """Callers who pause within what they say; recorded people where there are any."""
-    source = bench.people or [as_recorded(said) for said in bench.asked]
+    source = bench.pausing or [as_recorded(said) for said in bench.asked]
     chosen = written(bench.rig, pausing(source, bench.size.pauses), "pause-")
-    speech = "recorded" if bench.people else "synthetic"
+    speech = "recorded" if bench.pausing else "synthetic"
     for number, some in enumerate(_portions(chosen)):
         bench.call("pauses", f"pauses-{number}", [_script(some)], speech=speech)
 

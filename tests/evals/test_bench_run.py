@@ -66,6 +66,7 @@ def plan(folder: Path, **more: Any) -> Plan:
     given: dict[str, Any] = {
         "quick": True,
         "speech": (),
+        "pauses": (),
         "documents": (),
         "sounds": (),
         "calls": None,

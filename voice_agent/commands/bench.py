@@ -53,6 +53,12 @@ def run_command(
             "--speech", help="Folder or speech.json with recorded people; may be repeated."
         ),
     ] = None,
+    pauses: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--pauses", help="The same, of people whose pauses count and whose waits do not."
+        ),
+    ] = None,
     documents: Annotated[
         list[Path] | None,
         typer.Option(
@@ -100,7 +106,13 @@ def run_command(
 
     Example: voice-agent bench run --speech recordings/ --out var/bench/today.json
     """
-    for path in [*(speech or ()), *(documents or ()), *(sound or ()), *([noise] if noise else ())]:
+    for path in [
+        *(speech or ()),
+        *(pauses or ()),
+        *(documents or ()),
+        *(sound or ()),
+        *([noise] if noise else ()),
+    ]:
         if not path.exists():
             raise typer.BadParameter(f"there is no {path}")
     settings = read_settings(config)
@@ -116,6 +128,7 @@ def run_command(
     plan = Plan(
         quick=quick,
         speech=tuple(speech or ()),
+        pauses=tuple(pauses or ()),
         documents=tuple(documents or ()),
         sounds=tuple(sound or ()),
         calls=calls,
