@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _NOISY = (
     "aiohttp.access",
     "httpx",
+    "httpx2",
     "httpcore",
     "aioice",
     "urllib3",

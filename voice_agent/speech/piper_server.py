@@ -1,6 +1,6 @@
 """Text to speech over HTTP, as a process of its own: ``python -m voice_agent.speech.piper_server``.
 
-Piper is GPL-3.0. It is imported by ``piper_voice`` and nowhere else, and nothing but this module
+Piper is GPL-3.0. It is imported by ``piper_voice``, and in this product nothing but this module
 imports that: the agent reaches it over HTTP only, which keeps the agent Apache-2.0 and a crash of
 the synthesiser survivable.
 
