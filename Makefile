@@ -22,8 +22,8 @@ demo: models ## Ring the agent once over SIP, show the conversation and its timi
 serve: models ## Keep everything running; prints the page's URL and the number to dial
 	@$(BIN)/voice-agent serve
 
-bench: models ## Measure how long callers wait here; QUICK=1: in 4 minutes; SPEECH=, PAUSES=, DOCUMENTS=
-	@$(BIN)/voice-agent bench $(foreach folder,$(SPEECH),--speech $(folder)) \
+bench: models ## Measure how long callers wait here; QUICK=1: in 4 minutes; MINUTES=, SPEECH=, …
+	@$(BIN)/voice-agent bench $(if $(MINUTES),--minutes $(MINUTES)) $(foreach folder,$(SPEECH),--speech $(folder)) \
 	  $(foreach folder,$(PAUSES),--pauses $(folder)) \
 	  $(foreach folder,$(DOCUMENTS),--documents $(folder))
 

@@ -51,6 +51,7 @@ class Plan:
     """
 
     quick: bool
+    minutes: float | None
     speech: tuple[Path, ...]
     pauses: tuple[Path, ...]
     documents: tuple[Path, ...]
@@ -65,6 +66,8 @@ class Plan:
     @property
     def size(self) -> parts.Size:
         size = parts.QUICK if self.quick else parts.FULL
+        if self.minutes is not None:
+            size = size.within(self.minutes * 60)
         if self.calls is None:
             return size
         count = self.calls * parts.QUESTIONS_A_CALL

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,29 @@ class Size:
     probe_calls: int
     curve_s: float
     seconds: float
+
+    def within(self, seconds: float) -> Size:
+        """The same in less time: fewer of everything, but some of each."""
+        share = min(1.0, seconds / self.seconds)
+
+        def fewer(count: int, least: int) -> int:
+            return min(count, max(least, round(count * share)))
+
+        return replace(
+            self,
+            questions=fewer(self.questions, 3),
+            questions_beside_people=fewer(self.questions_beside_people, 3),
+            recorded=fewer(self.recorded, 5),
+            interruptions=fewer(self.interruptions, 4),
+            sounds=fewer(self.sounds, 4),
+            pauses=fewer(self.pauses, 4),
+            questions_a_load=fewer(self.questions_a_load, 2),
+            stock_rounds=fewer(self.stock_rounds, 2) // 2 * 2,
+            questions_a_round=fewer(self.questions_a_round, 2),
+            probe_calls=fewer(self.probe_calls, 2),
+            curve_s=self.curve_s * share,
+            seconds=seconds,
+        )
 
 
 FULL = Size(

@@ -65,6 +65,7 @@ def recorded(name: str, *pauses: Span) -> Recorded:
 def plan(folder: Path, **more: Any) -> Plan:
     given: dict[str, Any] = {
         "quick": True,
+        "minutes": None,
         "speech": (),
         "pauses": (),
         "documents": (),
@@ -333,3 +334,12 @@ def test_wrong_usage_is_exit_code_2(
 ) -> None:
     assert invoke(*arguments).exit_code == 2
     assert planned == []
+
+
+def test_a_shorter_run_has_some_of_everything_and_a_longer_one_no_more() -> None:
+    short, endless = parts.FULL.within(60), parts.FULL.within(1e9)
+    assert replace(endless, seconds=parts.FULL.seconds) == parts.FULL
+    assert short.seconds == 60
+    counts = (short.recorded, short.interruptions, short.sounds, short.pauses, short.probe_calls)
+    assert all(2 <= count < 6 for count in counts)
+    assert short.stock_rounds == 2

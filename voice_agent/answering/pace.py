@@ -11,6 +11,10 @@ OPTIMISM = 0.97
 some day: the load that made it slow may be gone."""
 
 
+AT_LEAST_FACTOR = 1.5
+"""A model that had not begun would hardly have begun the moment after."""
+
+
 class Pace:
     """The model's recent times to a first clause; one a process, shared by its calls."""
 
@@ -28,7 +32,7 @@ class Pace:
 
     def note_at_least(self, waited_s: float) -> None:
         """It had not begun after so long."""
-        self._recent.append(max(waited_s, self.expected_s))
+        self._recent.append(max(waited_s * AT_LEAST_FACTOR, self.expected_s))
 
     def hopeless(self, patience_s: float) -> bool:
         """Whether it is not worth asking when so much time is left."""

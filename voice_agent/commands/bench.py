@@ -47,6 +47,10 @@ def run_command(
         bool,
         typer.Option("--quick", envvar="QUICK", help="An indicative run in under four minutes."),
     ] = False,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", min=2, help="Measure less, in so much time; 28 is all of it."),
+    ] = None,
     speech: Annotated[
         list[Path] | None,
         typer.Option(
@@ -127,6 +131,7 @@ def run_command(
         network += [f"--noise={noise}", f"--snr-db={snr_db:g}"]
     plan = Plan(
         quick=quick,
+        minutes=minutes,
         speech=tuple(speech or ()),
         pauses=tuple(pauses or ()),
         documents=tuple(documents or ()),
