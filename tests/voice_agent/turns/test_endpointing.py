@@ -113,7 +113,12 @@ def test_a_turn_that_has_hardly_begun_is_given_more_time(text: str) -> None:
     assert needed[3] == needed[4] == SHORTEST
 
 
-@pytest.mark.parametrize("text", ["Yes.", "No, thanks.", "Hello?", "Yes please.", "Okay.", "Bye!"])
+@pytest.mark.parametrize("text", ["Sure.", "Okay.", "All right."])
+def test_a_word_that_begins_more_often_than_it_ends_is_given_time(text: str) -> None:
+    assert silence_needed_ms(SETTINGS, text, 0.95, 300) > 2 * SHORTEST
+
+
+@pytest.mark.parametrize("text", ["Yes.", "No, thanks.", "Hello?", "Yes please.", "Bye!"])
 def test_a_short_answer_is_whole_however_short(text: str) -> None:
     assert silence_needed_ms(SETTINGS, text, 0.95, 300) == SHORTEST
 
