@@ -123,7 +123,7 @@ def transcriber_that_reads(
     *readings: Reading | Exception, prompt: str = "", **how: Any
 ) -> tuple[Transcriber, FakeWhisper]:
     engine = FakeWhisper(list(readings), **how)
-    return Transcriber(engine, TranscriberSettings(prompt=prompt)), engine
+    return Transcriber(engine, TranscriberSettings(prompt=prompt, workers=1)), engine
 
 
 def ids(*tokens: str) -> list[int]:
