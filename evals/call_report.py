@@ -99,6 +99,9 @@ class SaidTurn:
     answer: str | None = None
     sources: list[str] | None = None
     stages_ms: dict[str, float] | None = None
+    filler: str = ""
+    """What the agent said first, by its own record, because the answer was not there yet:
+    ``voice_to_voice_ms`` ends with it."""
 
     @property
     def answered(self) -> bool:

@@ -42,6 +42,7 @@ async def add_record(report: CallReport, settings: Settings) -> str:
         one.heard = known.heard
         if isinstance(one, SaidTurn):
             one.answer, one.sources, one.stages_ms = known.answer, known.sources, known.stages_ms
+            one.filler = str(known.answered.get("filler") or "")
     return ""
 
 

@@ -17,6 +17,10 @@ from evals.wire_call import CallError
 
 QUIET_MS = 1_200.0
 """A person takes so much silence for the end of an answer."""
+BRIEF_MS = 1_500.0
+"""An answer so short may be "One moment", which promises another."""
+PROMISE = 3.0
+"""A person waits so many times longer for what was promised."""
 GREETING_TIMEOUT_S = 10.0
 REPLY_TIMEOUT_S = 20.0
 REPLY_LENGTH_S = 60.0
@@ -153,7 +157,7 @@ class Caller:
                     await call.wait_for_end(seconds)
                 case HangUp():
                     return
-        await call.wait_for_quiet(self._quiet_ms, REPLY_LENGTH_S)
+        await self._hear_out(call)
         planned = sum(isinstance(step, Say) for step in self._steps)
         unsaid = planned - sum(len(made.parts) for made in self._said)
         if unsaid:
@@ -167,7 +171,7 @@ class Caller:
         elif step.after_ms is not None:
             await self._wait_into_reply(call, step.after_ms)
         else:
-            await call.wait_for_quiet(self._quiet_ms, REPLY_LENGTH_S)
+            await self._hear_out(call)
         if call.ended.is_set():
             return
         began_s = call.now_s
@@ -184,6 +188,18 @@ class Caller:
             self._reply_s = await call.wait_for_sound(self._last_began_s, REPLY_TIMEOUT_S)
             event = "reply" if self._reply_s is not None else "no_reply"
             self._tell({"event": event, "at_s": self._reply_s})
+
+    async def _hear_out(self, call: TelephoneCall) -> None:
+        """Until the agent has said what it had to say."""
+        quiet_s = await call.wait_for_quiet(self._quiet_ms, REPLY_LENGTH_S)
+        if quiet_s is None or self._reply_s is None:
+            return
+        spoke_ms = (quiet_s - self._reply_s) * 1000 - self._quiet_ms
+        if spoke_ms > BRIEF_MS:
+            return
+        longer_s = self._quiet_ms * (PROMISE - 1) / 1000
+        if await call.wait_for_sound(quiet_s, longer_s) is not None:
+            await call.wait_for_quiet(self._quiet_ms, REPLY_LENGTH_S)
 
     @staticmethod
     async def _press_meanwhile(call: TelephoneCall, step: Say) -> None:

@@ -112,6 +112,8 @@ class _Run:
         except Exception as error:
             known["state"] = "short" if isinstance(error, parts.OutOfTime) else "failed"
             known["why"] = " ".join(str(error).split()) or type(error).__name__
+            if not hasattr(error, "code"):  # not of our error trees: somebody has to find it
+                self._console.print_exception()
         except KeyboardInterrupt:
             known["state"], known["why"] = "stopped", "stopped by hand"
             raise
@@ -287,9 +289,9 @@ def _show(rows: list[Held], data: dict[str, Any], console: Console) -> None:
         table.add_row(*cells, f"[{colour}]{verdict}[/]")
     console.print(table)
     console.print(
-        f"{summary['answered']} of {summary['turns']} turns answered ({summary['speech']} speech), "
-        f"{summary['barge_ins']} interruptions, {summary['pauses']} pauses, "
-        f"{summary['sounds']} sounds",
+        f"{summary['answered']} of {summary['turns']} turns answered ({summary['speech']} speech, "
+        f"{summary['fillers']} began with a filler), {summary['barge_ins']} interruptions, "
+        f"{summary['pauses']} pauses, {summary['sounds']} sounds",
         style="dim",
         highlight=False,
     )

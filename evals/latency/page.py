@@ -79,7 +79,8 @@ def _head(run: Run, rows: list[Held]) -> str:
         "last sound and the agent's first.</p>",
         f"<p><strong>{met} of {met + missed + unknown} budgets met</strong>, {missed} missed, "
         f"{unknown} not measured. {summary['turns']} questions of {_speakers(summary)} stand "
-        f"behind the headline, {summary['answered']} of them answered.</p>",
+        f"behind the headline, {summary['answered']} of them answered, "
+        f"{summary['fillers']} first with a word to fill the time.</p>",
     ]
     notes = []
     if not run.get("complete"):

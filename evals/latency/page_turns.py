@@ -181,6 +181,8 @@ def _sound_remark(sound: Mapping[str, Any]) -> str:
 
 def _remarks(turn: Turn) -> str:
     remarks = []
+    if turn.get("filler"):
+        remarks.append(f"began with “{escape(turn['filler'])}”")
     if turn.get("right") is not None:
         remarks.append(
             '<span class="right">right</span>'

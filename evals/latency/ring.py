@@ -149,6 +149,7 @@ def _of_record(known: KnownTurn) -> dict[str, Any]:
         "answer": known.answer,
         "sources": known.sources,
         "stages_ms": known.stages_ms,
+        "filler": str(answered.get("filler") or ""),
         "agent": agent,
         "agent_turns": known.turns,
     }

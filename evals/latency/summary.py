@@ -34,6 +34,7 @@ def summarise(run: Run) -> dict[str, Any]:
     return {
         "turns": len(asked),
         "answered": sum(turn.get("voice_to_voice_ms") is not None for turn in asked),
+        "fillers": sum(bool(turn.get("filler")) for turn in asked),
         **{figure.name: figure.of(run) for figure in FIGURES},
         "speech": {"questions": "synthetic", "recorded": "recorded"}[part],
         "barge_ins": len(stops(run)[0]),

@@ -46,6 +46,7 @@ def settings_with(engine: Engine, folder: Path) -> Path:
         },
         "answering": {
             "prompt": str(ROOT / "configs" / "prompts" / "answer.txt"),
+            "quote_after_ms": 60_000,  # the engine answers, however slow the machine is
             "model": {**model.model_dump(exclude_defaults=True), "serve": False},
         },
         "records": {"path": str(folder / "records.sqlite")},
