@@ -30,6 +30,7 @@ from voice_agent.pipeline import build_pipeline
 from voice_agent.records import metrics, tracing
 from voice_agent.records.turns import call_record, trace_turn, turn_record
 from voice_agent.reply import AfterReply, Reply, Road
+from voice_agent.reply_stage import StageError
 from voice_agent.speech.spoken_text import as_spoken
 
 log = structlog.get_logger(__name__)
@@ -212,7 +213,10 @@ class CallSession:
                 async for piece in pieces:
                     announcement += piece
         except Exception as error:  # better a person without a brief than no person
-            log.warning("brief_not_spoken", code=getattr(error, "code", type(error).__name__))
+            code = error.code if isinstance(error, StageError) else "unexpected"
+            log.warning(
+                "brief_not_spoken", code=code, exc_info=error if code == "unexpected" else None
+            )
         await self._send_message(
             media_stream.Transfer(
                 target=self._settings.handoff.target,

@@ -28,6 +28,7 @@ from evals.latency.stock_services import Library, StockServices, load_analyzers
 from evals.latency.stock_stream import MediaStreamTransport
 from telephony.media_stream import SAMPLE_RATE_HZ
 from voice_agent.answering.prompt import ask
+from voice_agent.knowledge.errors import KnowledgeError
 from voice_agent.knowledge.query import make_query
 
 
@@ -48,7 +49,7 @@ class KnowledgeLookup(FrameProcessor):
         if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
             try:
                 frame = await self._grounded(frame)
-            except Exception as error:  # an answer without facts is better than none
+            except KnowledgeError as error:  # an answer without facts is better than none
                 await self.push_error(f"knowledge: {error}", exception=error)
         await self.push_frame(frame, direction)
 

@@ -8,6 +8,7 @@ from collections import OrderedDict
 
 import structlog
 from aiohttp import WSMsgType, web
+from openai import OpenAIError
 
 from evals.latency.stock_pipeline import StockRecord, serve_call
 from evals.latency.stock_services import StockServices, language_of
@@ -48,7 +49,7 @@ class StockServer:
             try:
                 await self._services.warm_model()
                 self._warm = True
-            except Exception as error:  # the server may still be loading its model
+            except OpenAIError as error:  # the server may still be loading its model
                 if because != (because := " ".join(str(error).split())):
                     log.warning("language_model_not_ready", reason=because)
                 await asyncio.sleep(RETRY_S)
@@ -134,8 +135,11 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     log.info("stock_listening", host=media.host, port=media.port)
-    warming = asyncio.create_task(server.warm_up())
-    await stop.wait()
-    warming.cancel()
-    await server.hang_up()
-    await runner.cleanup()
+    try:
+        async with asyncio.TaskGroup() as group:  # ends the process when warming up fails for good
+            warming = group.create_task(server.warm_up())
+            await stop.wait()
+            warming.cancel()
+    finally:
+        await server.hang_up()
+        await runner.cleanup()

@@ -16,6 +16,7 @@ import pytest
 import soxr
 from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
+from openai import OpenAIError
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     EndFrame,
@@ -46,6 +47,7 @@ from telephony.media_stream import (
 )
 from tests.voice_agent.answering.chat_server import DONE, delta, sends, serving
 from voice_agent.config import Settings
+from voice_agent.knowledge.errors import IndexUnreachable
 from voice_agent.knowledge.index import Retrieval
 from voice_agent.knowledge.passages import Passage
 from voice_agent.processes import plan
@@ -155,7 +157,7 @@ async def test_what_the_caller_did_not_say_is_not_searched() -> None:
 
 
 async def test_without_the_library_the_question_goes_on_alone() -> None:
-    frame = await looked_up(FakeLibrary(error=RuntimeError("gone")), user("Hello?"))
+    frame = await looked_up(FakeLibrary(error=IndexUnreachable("gone")), user("Hello?"))
     assert frame.context.get_messages() == [user("Hello?")]
 
 
@@ -199,7 +201,7 @@ class FakeServices:
     async def warm_model(self) -> None:
         if not self.may_warm.is_set():
             self.may_warm.set()
-            raise ConnectionError("still loading")
+            raise OpenAIError("still loading")
 
 
 @asynccontextmanager

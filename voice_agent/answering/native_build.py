@@ -252,7 +252,7 @@ def _run(command: Sequence[str], log: Path, report: Report | None) -> None:
                     if report is not None and percent is not None and percent >= told + 10:
                         told = percent // 10 * 10
                         report(f"compiled {told} %")
-            except BaseException:
+            except BaseException:  # Ctrl-C above all
                 os.killpg(process.pid, signal.SIGTERM)
                 raise
     if process.returncode:
