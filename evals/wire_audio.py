@@ -214,6 +214,15 @@ def drawn(chunks: Sequence[Chunk], spans: Sequence[Span], length: int) -> Sample
     return axis
 
 
+def on_one_axis(
+    sent: tuple[Sequence[Chunk], Sequence[Span]], received: tuple[Sequence[Chunk], Sequence[Span]]
+) -> tuple[Samples, Samples]:
+    """Both directions drawn, equally long; each is chunks and where they lie."""
+    ends = [spans[-1].end for _, spans in (sent, received) if spans]
+    length = max([0, *ends])
+    return drawn(*sent, length), drawn(*received, length)
+
+
 def write_stereo(path: Path, left: Samples, right: Samples) -> None:
     """Write two equally long channels as a 16-bit WAV file.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -23,7 +22,8 @@ from baresip import (
     StackEvent,
 )
 
-from evals.wire_audio import RATE_HZ, Chunk, Samples, Span, Utterance, drawn, placed
+from evals.answered_call import AnsweredCall
+from evals.wire_audio import RATE_HZ, Chunk, Samples, Span, Utterance, on_one_axis, placed
 from telephony.sip_stack import leg_id_of
 
 POLL_S = 0.004
@@ -47,24 +47,12 @@ class CallError(Exception):
         self.status = status
 
 
-class WireCall:
+class WireCall(AnsweredCall):
     """One answered call. Time is seconds since it was answered."""
 
     def __init__(self, call: Call, sip_call_id: str = "") -> None:
-        self.call_id = leg_id_of(call.call_id or sip_call_id)
-        self.answered_at = time.time()
-        """Wall-clock time of position 0 (seconds since 1970)."""
-        self.digits = ""
-        """Keys the far end pressed."""
-        self.ended = asyncio.Event()
-        self.end_reason = ""
-        self.far_end_holds = False
-        self.sound_began_s: float | None = None
-        """When the sound now or last heard began, after at least ``quiet_ms`` of silence."""
-        self.last_sound_s: float | None = None
-        self.quiet_ms = 300.0
+        super().__init__(leg_id_of(call.call_id or sip_call_id))
         self._call = call
-        self._zero = time.monotonic()
         self._sent: list[Chunk] = []
         self._received: list[Chunk] = []
         self._to_send = np.zeros(0, dtype=np.int16)
@@ -79,10 +67,6 @@ class WireCall:
 
     # --- doing ---------------------------------------------------------------------------------
 
-    @property
-    def now_s(self) -> float:
-        return time.monotonic() - self._zero
-
     async def say(self, utterance: Utterance) -> range:
         """Say it in real time; returns when its last sample has left: which of the sent chunks of
         ``axis`` it was.
@@ -93,13 +77,7 @@ class WireCall:
         first_chunk = len(self._sent)
         self._to_send = np.concatenate((self._to_send, utterance.samples))
         self._drained.clear()
-        done = asyncio.create_task(self._drained.wait())
-        over = asyncio.create_task(self.ended.wait())
-        try:
-            await asyncio.wait({done, over}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            done.cancel()
-            over.cancel()
+        await self._until_over(self._drained.wait())
         if not self._drained.is_set():
             raise CallError(f"the call ended while the caller spoke: {self.end_reason}")
         return range(first_chunk, len(self._sent))
@@ -155,10 +133,7 @@ class WireCall:
         """Sent and received on one axis (equally long), and where each sent chunk lies."""
         sent = placed(self._sent, ends_when_seen=True)
         received = placed(self._received, ends_when_seen=False)
-        ends = [spans[-1].end for spans in (sent, received) if spans]
-        length = max(0, max(ends, default=0))
-        left = drawn(self._sent, sent, length)
-        return left, drawn(self._received, received, length), sent
+        return *on_one_axis((self._sent, sent), (self._received, received)), sent
 
     # --- the audio -----------------------------------------------------------------------------
 
@@ -181,10 +156,7 @@ class WireCall:
         samples = np.frombuffer(pcm, dtype="<i2")
         self._received.append(Chunk(now_s, samples))
         if _rms(samples) > HEARD_RMS:
-            last_s = self.last_sound_s
-            if last_s is None or (now_s - last_s) * 1000 > self.quiet_ms:
-                self.sound_began_s = now_s
-            self.last_sound_s = now_s
+            self._sounds(now_s)
 
     def _send(self) -> None:
         info = self._call.audio.info()

@@ -14,36 +14,25 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from evals.answered_call import AnsweredCall
 from evals.latency.ear import Ear, gaps, sounding
 from evals.latency.impairments import Impairments, Network
 from evals.latency.mouth import Frame, Mouth, Noise
-from evals.wire_audio import Chunk, Samples, Span, Utterance, drawn, placed
+from evals.wire_audio import Chunk, Samples, Span, Utterance, on_one_axis, placed
 from evals.wire_call import CallError
 
 PACKET_S = 0.02
-QUIET_MS = 300.0
 STALLED_S = 0.2
 """A sender so late takes up its schedule anew instead of sending all at once."""
 
 
-class PacketCall(ABC):
+class PacketCall(AnsweredCall, ABC):
     """One call; ``evals.telephone.TelephoneCall`` once it is answered."""
 
     def __init__(self, impairments: Impairments, noise: Noise | None) -> None:
-        self.call_id = ""
-        self.answered_at = time.time()
-        """Wall-clock time of position 0 (seconds since 1970)."""
-        self.digits = ""
-        """Keys the far end pressed."""
-        self.ended = asyncio.Event()
-        self.end_reason = ""
-        self.far_end_holds = False
-        self.sound_began_s: float | None = None
-        """When the sound now or last heard began, after at least ``QUIET_MS`` of silence."""
-        self.last_sound_s: float | None = None
+        super().__init__()
         self.garbage = 0
         """Packets that were none, or of a kind nobody asked for."""
-        self._zero_s = time.monotonic()
         self._ear = Ear()
         self._mouth = Mouth(noise)
         self._there = Network(impairments.seeded(0))
@@ -76,10 +65,6 @@ class PacketCall(ABC):
 
     # --- doing ---------------------------------------------------------------------------------
 
-    @property
-    def now_s(self) -> float:
-        return time.monotonic() - self._zero_s
-
     async def say(self, utterance: Utterance) -> range:
         """Say it in real time; which of the sent spans of ``axis`` it was.
 
@@ -90,14 +75,12 @@ class PacketCall(ABC):
             said = self._said = asyncio.get_running_loop().create_future()
             first = len(self._sent)
             self._mouth.say(utterance)
-            over = asyncio.create_task(self.ended.wait())
             try:
-                await asyncio.wait({said, over}, return_when=asyncio.FIRST_COMPLETED)
+                await self._until_over(said)
             finally:
-                over.cancel()
                 self._said = None
                 self._mouth.hush()
-        if not said.done():
+        if said.cancelled():
             raise CallError(f"the call ended while the caller spoke: {self.end_reason}")
         return range(first, said.result())
 
@@ -145,9 +128,7 @@ class PacketCall(ABC):
         """Sent and received on one axis (equally long), and where each sent packet lies."""
         sent = placed(self._sent, ends_when_seen=True)
         chunks, received = sounding(self._ear.heard, self._zero_s)
-        length = max(0, *(spans[-1].end for spans in (sent, received) if spans), 0)
-        left = drawn(self._sent, sent, length)
-        return left, drawn(chunks, received, length), sent
+        return *on_one_axis((self._sent, sent), (chunks, received)), sent
 
     def gaps(self) -> list[Span]:
         """Where nothing was there to be heard, because packets were missing or late."""
@@ -200,11 +181,8 @@ class PacketCall(ABC):
         heard = self._ear.hear(arrived_s, source, sequence, samples, begins)
         if heard is None or not heard.loud:
             return
-        at_s = arrived_s - self._zero_s
-        if self.last_sound_s is None or (at_s - self.last_sound_s) * 1000 > QUIET_MS:
-            self.sound_began_s = at_s
+        if self._sounds(arrived_s - self._zero_s):
             self._wake()
-        self.last_sound_s = at_s
 
     async def _run(self) -> None:
         due_s, tick = time.monotonic() + PACKET_S, 0

@@ -14,12 +14,11 @@ import secrets
 import socket
 import time
 from collections import deque
-from types import TracebackType
-from typing import Self
 
 from evals.latency.impairments import Impairments
 from evals.latency.mouth import Frame, Noise
 from evals.latency.packet_call import PacketCall
+from evals.latency.packet_line import ANSWER_TIMEOUT_S, PacketLine
 from evals.latency.rtp import (
     KEYS,
     PCMA,
@@ -44,16 +43,14 @@ from evals.wire_audio import PACKET_SAMPLES
 from evals.wire_call import CallError
 from telephony.sip_stack import leg_id_of
 
-ANSWER_TIMEOUT_S = 30.0
 KEY_PAUSE_PACKETS = 3
 """Between two keys, so that the far end tells them apart."""
 GLARE_PAUSE_S = 0.25
 HOLD_ATTEMPTS = 10
 
 
-class PlainLine:
-    """A place to ring from; each call has sockets of its own. An async context: leaving it hangs
-    up whatever call is left."""
+class PlainLine(PacketLine["PlainCall"]):
+    """A place to ring SIP addresses from; each call has sockets of its own."""
 
     def __init__(
         self,
@@ -63,40 +60,15 @@ class PlainLine:
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> None:
         """``codec``: which of ``PCMU`` and ``PCMA`` is offered first."""
-        self._impairments = impairments or Impairments()
-        self._noise = noise
+        super().__init__(impairments, noise, answer_timeout_s)
         self._codecs = (codec, PCMA if codec == PCMU else PCMU)
-        self._answer_timeout_s = answer_timeout_s
-        self._calls: list[PlainCall] = []
 
-    async def __aenter__(self) -> Self:
-        return self
+    def _new_call(self, impairments: Impairments) -> PlainCall:
+        return PlainCall(impairments, self._noise, self._codecs)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for call in self._calls:
-            await call.hang_up()
-
-    async def dial(self, uri: str) -> PlainCall:
-        """Ring ``uri``; returns when it answers.
-
-        Raises:
-            CallError: busy, declined, unreachable, not answered in time, no audio in the answer.
-        """
+    async def _ring(self, call: PlainCall, uri: str) -> None:
         far_end = await resolved(*host_and_port(uri))
-        seed = self._impairments.seeded(len(self._calls))
-        call = PlainCall(seed, self._noise, self._codecs)
-        self._calls.append(call)
-        try:
-            await call.ring(uri, far_end, self._answer_timeout_s)
-        except BaseException:
-            await call.hang_up()
-            raise
-        return call
+        await call.ring(uri, far_end, self._answer_timeout_s)
 
 
 class PlainCall(PacketCall):
@@ -160,11 +132,7 @@ class PlainCall(PacketCall):
             self._keys.extend([None] * KEY_PAUSE_PACKETS)
         if self._pressed is None:
             self._pressed = asyncio.Event()
-        pressed = asyncio.create_task(self._pressed.wait())
-        over = asyncio.create_task(self.ended.wait())
-        await asyncio.wait({pressed, over}, return_when=asyncio.FIRST_COMPLETED)
-        pressed.cancel()
-        over.cancel()
+        await self._until_over(self._pressed.wait())
 
     async def hold(self, held: bool) -> None:
         """Put the far end on hold or take it back, again while another offer is under way. A

@@ -13,8 +13,7 @@ import asyncio
 import functools
 import json
 import time
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 import numpy as np
@@ -26,59 +25,27 @@ from evals.latency.impairments import Impairments
 from evals.latency.mouth import Frame, Noise
 from evals.latency.opus_wire import Microphone, OpusDecoder, impair, tap
 from evals.latency.packet_call import PacketCall
+from evals.latency.packet_line import PacketLine
 from evals.wire_call import CallError
 from telephony.page_messages import CHANNEL, DIGITS
 
-ANSWER_TIMEOUT_S = 30.0
 KEY_S = 0.1
 
 
-class WebLine:
-    """A place to call a gateway's page from. An async context: leaving it ends calls left over."""
+class WebLine(PacketLine["WebCall"]):
+    """A place to call a gateway's page (http://HOST:PORT) from."""
 
-    def __init__(
-        self,
-        impairments: Impairments | None = None,
-        noise: Noise | None = None,
-        answer_timeout_s: float = ANSWER_TIMEOUT_S,
-    ) -> None:
-        self._impairments = impairments or Impairments()
-        self._noise = noise
-        self._answer_timeout_s = answer_timeout_s
-        self._calls: list[WebCall] = []
+    def _new_call(self, impairments: Impairments) -> WebCall:
+        return WebCall(impairments, self._noise)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for call in self._calls:
-            await call.hang_up()
-
-    async def dial(self, uri: str) -> WebCall:
-        """Call the page at ``uri`` (http://HOST:PORT); returns when the gateway answers.
-
-        Raises:
-            CallError: no page there, refused (``status``), or not answered in time.
-        """
+    async def _ring(self, call: WebCall, uri: str) -> None:
         if not uri.startswith(("http://", "https://")):
             raise CallError("that is not a page's address (http://somewhere)")
-        call = WebCall(self._impairments.seeded(len(self._calls)), self._noise)
-        self._calls.append(call)
         try:
             async with asyncio.timeout(self._answer_timeout_s):
                 await call.ring(uri.rstrip("/"))
-        except TimeoutError:
-            await call.hang_up()
-            raise CallError(f"not answered within {self._answer_timeout_s:g} s", 408) from None
-        except BaseException:
-            await call.hang_up()
-            raise
-        return call
+        except TimeoutError as error:
+            raise CallError(f"not answered within {self._answer_timeout_s:g} s", 408) from error
 
 
 class WebCall(PacketCall):
@@ -114,13 +81,7 @@ class WebCall(PacketCall):
             await self._connection.setRemoteDescription(description)
         except Exception as error:  # aiortc raises whatever an odd description makes it raise
             raise CallError("the page's answer is no session description") from error
-        over = asyncio.create_task(self.ended.wait())
-        taken = asyncio.create_task(self._taken.wait())
-        try:
-            await asyncio.wait({taken, over}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            taken.cancel()
-            over.cancel()
+        await self._until_over(self._taken.wait())
         if self.ended.is_set():
             raise CallError(f"the gateway ended the call: {self.end_reason}")
         self.call_id = str(answer.get("leg_id", ""))
