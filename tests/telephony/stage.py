@@ -60,6 +60,11 @@ class Stage:
         await eventually(lambda: caller.state is LegState.ANSWERED)
         return agent
 
+    async def say(self, agent: AgentEnd, audio: bytes) -> None:
+        """The agent speaks for the first time; returns once the gateway has it."""
+        await agent.say(audio)
+        await eventually(lambda: self.media().agent_spoke)
+
     def media(self) -> CallMedia:
         """The audio of the only call."""
         (session,) = self.gateway.calls.values()

@@ -32,8 +32,7 @@ async def test_what_is_less_than_the_lead_waits_for_the_tick() -> None:
     async with staged() as stage:
         caller = leading_leg()
         agent = await stage.connect(caller)
-        await agent.say(voice(9, 2))
-        await eventually(lambda: stage.media().agent_spoke)
+        await stage.say(agent, voice(9, 2))
         assert caller.heard == []
         await stage.clock.advance(0.04)
         assert b"".join(caller.heard) == voice(9, 2)
@@ -79,8 +78,7 @@ async def test_on_hold_a_reply_waits_and_then_begins() -> None:
         caller = leading_leg()
         agent = await stage.connect(caller)
         stage.media().caller_held = True
-        await agent.say(voice(9, 50))
-        await eventually(lambda: stage.media().agent_spoke)
+        await stage.say(agent, voice(9, 50))
         await stage.clock.advance(0.1)
         assert caller.heard == []
         stage.media().caller_held = False
@@ -94,8 +92,7 @@ async def test_a_reply_before_the_answer_waits_for_it() -> None:
         caller.answers = False
         stage.ring(caller)
         agent = await stage.agent.stream()
-        await agent.say(voice(9, 50))
-        await eventually(lambda: stage.media().agent_spoke)
+        await stage.say(agent, voice(9, 50))
         assert caller.heard == []
         caller.tell(LegAnswered())
         await stage.clock.advance(0.04)

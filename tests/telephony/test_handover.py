@@ -51,8 +51,7 @@ async def test_while_it_rings_the_caller_and_the_agent_go_on_talking() -> None:
         assert states(agent) == [("ringing", "")]
         assert stage.line.rung[0][0] == URI
         caller.speak(voice(1))
-        await agent.say(voice(9))
-        await eventually(lambda: stage.media().agent_spoke)
+        await stage.say(agent, voice(9))
         await stage.clock.advance(0.02)
         await eventually(lambda: agent.frames)
         assert caller.heard == [voice(9)]
@@ -77,8 +76,7 @@ async def test_the_announcement_is_for_the_person_alone() -> None:
         await eventually(lambda: last_state(agent) == "answered")
         caller.speak(voice(1), voice(1))
         person.speak(voice(2), voice(2))
-        await agent.say(voice(9, 2))
-        await eventually(lambda: stage.media().agent_spoke)
+        await stage.say(agent, voice(9, 2))
         await stage.clock.advance(0.04)
         assert person.heard == [voice(50)] * 2
         assert caller.heard == [voice(9)] * 2
@@ -108,8 +106,7 @@ async def test_bridging_drops_what_the_agent_had_not_said_yet() -> None:
     async with staged() as stage:
         caller = FakeLeg()
         agent, person = await ring_person(stage, caller)
-        await agent.say(voice(9, 500))
-        await eventually(lambda: stage.media().agent_spoke)
+        await stage.say(agent, voice(9, 500))
         await person.answer()
         await stage.clock.advance_until(lambda: last_state(agent) == "bridged")
         (cleared,) = agent.of(Cleared)
@@ -221,8 +218,7 @@ async def test_a_person_who_cannot_be_had_leaves_the_caller_with_the_agent(
         await eventually(lambda: len(states(agent)) == 2)
         assert states(agent)[-1] == ("failed", reason)
         assert handed_back(agent) == []
-        await agent.say(voice(9))
-        await eventually(lambda: stage.media().agent_spoke)
+        await stage.say(agent, voice(9))
         await stage.clock.advance(0.02)
         assert caller.heard[-1] == voice(9)
 
