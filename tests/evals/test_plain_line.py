@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -20,27 +20,14 @@ from evals.latency.rtp import (
 )
 from evals.latency.sip_messages import (
     SipMessage,
-    address,
-    describe,
-    parameter,
     read_description,
-    read_message,
 )
-from evals.latency.sip_state import DialogState
-from evals.wire_audio import RATE_HZ, Samples, Span, Utterance, drawn, stretches
+from evals.wire_audio import RATE_HZ, Span, drawn, stretches
 from evals.wire_call import CallError
 from telephony.call import DigitPressed, HoldChanged, LegEnded
+from tests.evals.sip_far_end import MEDIA, FarEnd, answer, far_end, takes
+from tests.evals.spoken import spoken, tone
 from tests.telephony.sip_stage import PATIENCE_S, clocked, event_of, loud_frames, open_line
-
-
-def tone(ms: int, level: int = 8_000) -> Samples:
-    wave = np.sin(2 * np.pi * 400 * np.arange(RATE_HZ * ms // 1000) / RATE_HZ)
-    return np.rint(level * wave).astype(np.int16)
-
-
-def spoken(ms: int = 400) -> Utterance:
-    return Utterance("tone", tone(ms), Span(0, RATE_HZ * ms // 1000))
-
 
 # --- calls against the gateway's line ------------------------------------------------------------
 
@@ -149,64 +136,6 @@ async def test_a_call_that_is_refused_has_the_status() -> None:
 # --- calls against a far end that misbehaves -----------------------------------------------------
 
 
-class FarEnd(asyncio.DatagramProtocol):
-    """Answers each request as it is told to: with messages that ``script`` makes of it."""
-
-    def __init__(self, script: Callable[[SipMessage, FarEnd], list[bytes]]) -> None:
-        self.seen: list[str] = []
-        self.script = script
-        self.transport: Any = None
-        self.caller: tuple[str, int] = ("", 0)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
-    async def until(self, method: str, times: int = 1) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while self.seen.count(method) < times:  # noqa: ASYNC110
-                await asyncio.sleep(0)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        message = read_message(data)
-        if message is None:
-            return
-        self.caller = addr
-        self.seen.append(message.method or f"{message.status}")
-        for answer in self.script(message, self):
-            self.transport.sendto(answer, addr)
-
-
-def answer(request: SipMessage, status: str, body: bytes = b"") -> bytes:
-    names = ("Via", "From", "To", "Call-ID", "CSeq")
-    headers = [(name, request.get(name)) for name in names]
-    headers = [(k, f"{v};tag=far" if k == "To" and "tag=" not in v else v) for k, v in headers]
-    headers += [("Contact", address(request.get("To")))]
-    return SipMessage(f"SIP/2.0 {status}", headers, body).encode()
-
-
-@contextlib.asynccontextmanager
-async def far_end(
-    script: Callable[[SipMessage, FarEnd], list[bytes]],
-) -> AsyncIterator[tuple[FarEnd, str]]:
-    loop = asyncio.get_running_loop()
-    transport, party = await loop.create_datagram_endpoint(
-        lambda: FarEnd(script), local_addr=("127.0.0.1", 0)
-    )
-    try:
-        yield party, f"sip:far@127.0.0.1:{transport.get_extra_info('sockname')[1]}"
-    finally:
-        transport.close()
-
-
-MEDIA = describe("127.0.0.1", 9, "sendrecv", 1, (PCMU,))
-
-
-def takes(request: SipMessage, _: FarEnd) -> list[bytes]:
-    if request.method == "INVITE":
-        return [answer(request, "180 Ringing"), answer(request, "200 OK", MEDIA)]
-    return [answer(request, "200 OK")] if request.method == "BYE" else []
-
-
 @pytest.mark.loopback
 @pytest.mark.parametrize(
     ("status", "body", "why"),
@@ -272,14 +201,7 @@ async def test_an_answer_that_comes_again_is_acknowledged_again() -> None:
 
 @pytest.mark.loopback
 async def test_requests_of_the_far_end_are_answered_and_garbage_is_passed_over() -> None:
-    invite: list[SipMessage] = []
-
-    def script(request: SipMessage, party: FarEnd) -> list[bytes]:
-        if request.method == "INVITE":
-            invite.append(request)
-        return takes(request, party)
-
-    async with far_end(script) as (party, uri), PlainLine() as line:
+    async with far_end(takes) as (party, uri), PlainLine() as line:
         call = await line.dial(uri)
         await party.until("ACK")
 
@@ -287,9 +209,9 @@ async def test_requests_of_the_far_end_are_answered_and_garbage_is_passed_over()
             party.seen.clear()
             headers = [
                 ("Via", "SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKx"),
-                ("From", f"{invite[0].get('To')};tag=far"),
-                ("To", invite[0].get("From")),
-                ("Call-ID", call_id or invite[0].get("Call-ID")),
+                ("From", f"{party.invites[0].get('To')};tag=far"),
+                ("To", party.invites[0].get("From")),
+                ("Call-ID", call_id or party.invites[0].get("Call-ID")),
                 ("CSeq", f"{number} {method}"),
             ]
             request = SipMessage(f"{method} sip:caller@127.0.0.1 SIP/2.0", headers)
@@ -314,20 +236,12 @@ async def test_requests_of_the_far_end_are_answered_and_garbage_is_passed_over()
 
 @pytest.mark.loopback
 async def test_the_silence_of_a_hold_is_no_gap() -> None:
-    offered: list[bytes] = []
-
-    def script(request: SipMessage, party: FarEnd) -> list[bytes]:
-        if request.method == "INVITE":
-            offered.append(request.body)
-        return takes(request, party)
-
-    async with far_end(script) as (party, uri), PlainLine() as line:
+    async with far_end(takes) as (party, uri), PlainLine() as line:
         call = await line.dial(uri)
-        where = ("127.0.0.1", read_description(offered[0]).port)
 
         async def sound(number: int) -> None:
             packet = RtpPacket(0, number, number * 160, 9, encoded(tone(20), PCMU))
-            party.transport.sendto(packet.encode(), where)
+            party.play(packet.encode())
             async with asyncio.timeout(PATIENCE_S):
                 while call.network()["received"] < number:  # noqa: ASYNC110
                     await asyncio.sleep(0)
@@ -342,27 +256,19 @@ async def test_the_silence_of_a_hold_is_no_gap() -> None:
         await sound(3)
         assert len(call.gaps()) == 1
         await call.hang_up()
-    directions = [read_description(body).direction for body in offered]
+    directions = [read_description(invite.body).direction for invite in party.invites]
     assert directions == ["sendrecv", "sendonly", "sendrecv"]
 
 
 @pytest.mark.loopback
 async def test_packets_that_are_none_are_counted_and_the_call_goes_on() -> None:
-    offered: list[bytes] = []
-
-    def script(request: SipMessage, party: FarEnd) -> list[bytes]:
-        if request.method == "INVITE":
-            offered.append(request.body)
-        return takes(request, party)
-
-    async with far_end(script) as (party, uri), PlainLine() as line:
+    async with far_end(takes) as (party, uri), PlainLine() as line:
         call = await line.dial(uri)
-        where = ("127.0.0.1", read_description(offered[0]).port)
         for data in (b"hello", RtpPacket(77, 1, 0, 9, b"x").encode()):
-            party.transport.sendto(data, where)
+            party.play(data)
         for number in range(5):
             sound = encoded(tone(20), PCMU)
-            party.transport.sendto(RtpPacket(0, number, number * 160, 9, sound).encode(), where)
+            party.play(RtpPacket(0, number, number * 160, 9, sound).encode())
         assert await call.wait_for_sound(-1.0, PATIENCE_S) is not None
         await call.say(spoken(20))
         await call.hang_up()
@@ -380,14 +286,11 @@ async def test_a_name_that_has_no_address_is_a_clear_error() -> None:
 
 @pytest.mark.loopback
 async def test_whoever_answers_a_call_that_was_taken_back_is_told_goodbye() -> None:
-    invite: list[SipMessage] = []
-
-    def script(request: SipMessage, _: FarEnd) -> list[bytes]:
+    def script(request: SipMessage, party: FarEnd) -> list[bytes]:
         if request.method == "INVITE":
-            invite.append(request)
             return [answer(request, "180 Ringing")]
         if request.method == "CANCEL":
-            return [answer(invite[0], "200 OK", MEDIA), answer(request, "200 OK")]
+            return [answer(party.invites[0], "200 OK", MEDIA), answer(request, "200 OK")]
         return []
 
     async with far_end(script) as (party, uri), PlainLine(answer_timeout_s=0.2) as line:
@@ -395,20 +298,3 @@ async def test_whoever_answers_a_call_that_was_taken_back_is_told_goodbye() -> N
             await line.dial(uri)
         await party.until("BYE")
         assert party.seen == ["INVITE", "CANCEL", "ACK", "BYE"]
-
-
-def test_requests_take_the_route_that_proxies_asked_for() -> None:
-    state = DialogState("sip:a@b", ("10.0.0.1", 5060))
-    state.sit_at("10.0.0.2", 4_000)
-    invite = state.request("INVITE")
-    assert state.next_hop() == ("10.0.0.1", 5060)
-    headers = [("To", "<sip:a@b>;tag=9"), ("Contact", "<sip:c@d>")]
-    routes = [("Record-Route", "<sip:10.0.0.3:5070;lr>"), ("Record-Route", "<sip:10.0.0.4;lr>")]
-    state.take_answer(SipMessage("SIP/2.0 200 OK", headers + routes))
-    bye = state.request("BYE")
-    assert bye.start == "BYE sip:c@d SIP/2.0"
-    assert bye.all("Route") == ["<sip:10.0.0.4;lr>", "<sip:10.0.0.3:5070;lr>"]
-    assert state.next_hop() == ("10.0.0.4", 5060)
-    assert bye.sequence == (2, "BYE")
-    assert state.request("ACK", number=1).sequence == (1, "ACK")
-    assert parameter(bye.get("From"), "tag") == parameter(invite.get("From"), "tag")

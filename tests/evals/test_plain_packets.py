@@ -20,6 +20,7 @@ from evals.latency.rtp import (
     read_packet,
 )
 from evals.latency.sip_messages import (
+    SipMessage,
     address,
     describe,
     host_and_port,
@@ -28,18 +29,10 @@ from evals.latency.sip_messages import (
     read_message,
     split_routes,
 )
-from evals.wire_audio import PACKET_SAMPLES, RATE_HZ, Samples, Span, Utterance
+from evals.latency.sip_state import DialogState
+from evals.wire_audio import PACKET_SAMPLES, Span, Utterance
 from evals.wire_call import CallError
-
-
-def tone(ms: int, level: int = 8_000) -> Samples:
-    wave = np.sin(2 * np.pi * 400 * np.arange(RATE_HZ * ms // 1000) / RATE_HZ)
-    return np.rint(level * wave).astype(np.int16)
-
-
-def spoken(ms: int = 400) -> Utterance:
-    return Utterance("tone", tone(ms), Span(0, RATE_HZ * ms // 1000))
-
+from tests.evals.spoken import spoken, tone
 
 # --- packets -------------------------------------------------------------------------------------
 
@@ -340,3 +333,20 @@ SDP = b"v=0\r\nc=IN IP4 1.2.3.4\r\nm=audio 9 RTP/AVP 0\r\n"
 def test_a_description_without_usable_audio_is_refused(body: bytes, why: str) -> None:
     with pytest.raises(CallError, match=why):
         read_description(body)
+
+
+def test_requests_take_the_route_that_proxies_asked_for() -> None:
+    state = DialogState("sip:a@b", ("10.0.0.1", 5060))
+    state.sit_at("10.0.0.2", 4_000)
+    invite = state.request("INVITE")
+    assert state.next_hop() == ("10.0.0.1", 5060)
+    headers = [("To", "<sip:a@b>;tag=9"), ("Contact", "<sip:c@d>")]
+    routes = [("Record-Route", "<sip:10.0.0.3:5070;lr>"), ("Record-Route", "<sip:10.0.0.4;lr>")]
+    state.take_answer(SipMessage("SIP/2.0 200 OK", headers + routes))
+    bye = state.request("BYE")
+    assert bye.start == "BYE sip:c@d SIP/2.0"
+    assert bye.all("Route") == ["<sip:10.0.0.4;lr>", "<sip:10.0.0.3:5070;lr>"]
+    assert state.next_hop() == ("10.0.0.4", 5060)
+    assert bye.sequence == (2, "BYE")
+    assert state.request("ACK", number=1).sequence == (1, "ACK")
+    assert parameter(bye.get("From"), "tag") == parameter(invite.get("From"), "tag")

@@ -15,22 +15,12 @@ from aiortc.rtp import RtpPacket
 from evals.latency.impairments import Impairments
 from evals.latency.opus_wire import Microphone, OpusDecoder, PacketTap, tap
 from evals.latency.web_line import WebCall, WebLine
-from evals.wire_audio import RATE_HZ, WIDE_HZ, Samples, Span, Utterance, stretches
+from evals.wire_audio import RATE_HZ, WIDE_HZ, stretches
 from evals.wire_call import CallError
+from tests.evals.spoken import spoken, tone
 from tests.telephony.webrtc_peer import FakeGateway, loudest_hz, serving
 
 PATIENCE_S = 30.0
-
-
-def tone(ms: int, hz: float = 1_000.0, rate_hz: int = RATE_HZ) -> Samples:
-    wave = np.sin(2 * np.pi * hz * np.arange(rate_hz * ms // 1000) / rate_hz)
-    return np.rint(8_000 * wave).astype(np.int16)
-
-
-def spoken(ms: int) -> Utterance:
-    return Utterance(
-        "tone", tone(ms), Span(0, RATE_HZ * ms // 1000), wide=tone(ms, rate_hz=WIDE_HZ)
-    )
 
 
 @contextlib.asynccontextmanager
@@ -48,7 +38,7 @@ async def test_both_hear_each_other() -> None:
     gateway = FakeGateway(play_hz=400.0)
     async with calling(gateway) as call:
         assert await call.wait_for_sound(-1.0, PATIENCE_S) is not None
-        chunks = await call.say(spoken(800))
+        chunks = await call.say(spoken(800, hz=1_000))
         await call.wait_for_end(0.3)
         await call.hang_up()
         await gateway.released.wait()
