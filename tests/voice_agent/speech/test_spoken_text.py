@@ -78,6 +78,7 @@ from voice_agent.speech.spoken_text import as_spoken
         ("3 lbs", "three pounds"),
         ("5-10 kg", "five to ten kilograms"),
         ("120 x 60 x 75 cm", "one hundred and twenty by sixty by seventy-five centimeters"),
+        ("a 10 x 5 inches tray", "a ten by five inches tray"),
         ("20°C", "twenty degrees Celsius"),
         ("10 Mbps", "ten megabits per second"),
         ("50 m²", "fifty square meters"),
@@ -149,6 +150,11 @@ def test_nothing_sayable_is_nothing_to_say(written: str) -> None:
 )
 def test_plain_words_keep_their_letters(written: str) -> None:
     assert re.sub(r"[\W_]", "", as_spoken(written)) == re.sub(r"[\W_]", "", written)
+
+
+def test_a_number_nobody_says_is_spelled() -> None:
+    assert as_spoken("1" * 400 + "th").startswith("one one one, one one one")
+    assert as_spoken("$" + "9" * 400).startswith("nine nine nine")
 
 
 @given(
