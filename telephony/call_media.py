@@ -18,6 +18,7 @@ from telephony.bridge import Party, heard_by, hearing
 from telephony.call import CallStage, HumanStage, Leg, LegState, next_stage
 from telephony.media_stream import FRAME_MS, Mark
 from telephony.playout import Playout, Prompt
+from telephony.prompt_player import PromptPlayer
 from telephony.recording import Recording
 
 log = structlog.get_logger(__name__)
@@ -26,10 +27,6 @@ MAX_UNSENT_MS = 200
 """A leg that has this much unsent is given nothing more for now."""
 CATCH_UP_UNSENT_MS = 60
 """When frames missed in a stall are made up, a leg is only filled up to this."""
-TAIL_MS = 200
-"""Silence after the last words before hanging up: the far jitter buffer still holds some."""
-PROMPT_AFTER_MS = 700
-"""A caller whose agent vanished hears the hold prompt after this much silence."""
 
 
 class CallMedia:
@@ -48,8 +45,6 @@ class CallMedia:
         self.human_stage = HumanStage.ABSENT
         self.announced = asyncio.Event()
         """The announcement has been heard to its end."""
-        self.prompt_finished = asyncio.Event()
-        """The prompt has been played to its end, and the leg has sent it."""
         self.reply_begun = asyncio.Event()
         """The first frames of a reply are with the leg; ``note_sent`` tells when they leave."""
         self._playout = Playout()
@@ -57,9 +52,7 @@ class CallMedia:
         """Given to the caller's leg and not yet to the recording, which takes one a tick."""
         self._refusing = False
         self._announcement = Playout()
-        self._prompt: Prompt | None = None
-        self._prompt_wait_ms = 0
-        self._after_prompt_ms = 0
+        self._prompts = PromptPlayer()
         self._hold_tone = hold_tone
         self._caller_concealer = Concealer()
         self._human_concealer = Concealer()
@@ -87,10 +80,12 @@ class CallMedia:
 
     def play(self, prompt: Prompt | None, *, after_ms: int = 0) -> None:
         """Play a prompt whenever the agent is silent, after ``after_ms`` of silence."""
-        self._prompt = prompt
-        self._prompt_wait_ms = after_ms
-        self._after_prompt_ms = 0
-        self.prompt_finished.clear()
+        self._prompts.play(prompt, after_ms)
+
+    @property
+    def prompt_finished(self) -> asyncio.Event:
+        """Set once the prompt has been played to its end, and the leg has sent it."""
+        return self._prompts.finished
 
     def join(self, human: Leg, announcement: bytes) -> None:
         """The human agent has answered and hears the announcement."""
@@ -106,8 +101,9 @@ class CallMedia:
         """Caller and human agent hear each other; the agent's unheard words are dropped."""
         self.enter(CallStage.BRIDGED)
         self.human_stage = HumanStage.BRIDGED
-        self._prompt = None
-        self._drop_agent_audio()
+        self._prompts.stop()
+        if self._playout.buffered_ms:
+            self._forget_agent_audio(0)  # the leg may finish what it has
 
     def part(self) -> None:
         """The human agent is gone."""
@@ -133,7 +129,7 @@ class CallMedia:
             return
         if not self.agent_spoke:
             self.agent_spoke = True
-            self._prompt = None
+            self._prompts.stop()
         if refused_ms := self._playout.add(audio):
             metrics.PLAYOUT_REFUSED_MS.inc(refused_ms)
             if not self._refusing:
@@ -153,15 +149,10 @@ class CallMedia:
 
     def clear_agent_audio(self) -> None:
         """Drop what has not been heard, here and in the leg, and tell the agent what was."""
-        at_ms = self.stream.clock_ms if self.stream else 0
-        cleared, marks = self._playout.clear(at_ms, self.caller.unsent_ms)
+        self._forget_agent_audio(self.caller.unsent_ms)
         if self.stage is not CallStage.BRIDGED:
             self.caller.flush()
             self._for_recording.clear()
-        if self.stream:
-            for name in marks:
-                self.stream.send(Mark(name))
-            self.stream.send(cleared)
 
     # --- the clock -----------------------------------------------------------------------------
 
@@ -261,21 +252,13 @@ class CallMedia:
         """Add what a person or a prompt says; False when nobody speaks."""
         if Party.PROMPT not in hears:
             return any(party in frames for party in hears)
-        if self._prompt is None:
-            if self.human_stage is not HumanStage.ABSENT:
-                # A person is being rung or told why: silence would be taken for the end.
-                frames[Party.PROMPT] = self._hold_tone.pop_frame() or SILENCE
-            return Party.PROMPT in frames
-        if self._prompt_wait_ms > 0:
-            self._prompt_wait_ms -= FRAME_MS
-            return False
-        if (prompt_frame := self._prompt.pop_frame()) is not None:
-            frames[Party.PROMPT] = prompt_frame
-            return True
-        self._after_prompt_ms += FRAME_MS
-        if self._after_prompt_ms > max(TAIL_MS, self.caller.unsent_ms):
-            self.prompt_finished.set()
-        return False
+        frame = self._prompts.next_frame(self.caller.unsent_ms)
+        if not self._prompts.has_prompt and self.human_stage is not HumanStage.ABSENT:
+            # A person is being rung or told why: silence would be taken for the end.
+            frame = self._hold_tone.pop_frame() or SILENCE
+        if frame is not None:
+            frames[Party.PROMPT] = frame
+        return frame is not None
 
     def _speak_to_human(
         self, human: Leg, frames: dict[Party, bytes], hears: frozenset[Party]
@@ -299,12 +282,10 @@ class CallMedia:
         if report := self._playout.report(self.stream.clock_ms, unsent_ms):
             self.stream.send(report)
 
-    def _drop_agent_audio(self) -> None:
-        """Forget what is buffered but let the leg finish what it has."""
-        if not self._playout.buffered_ms:
-            return
+    def _forget_agent_audio(self, unsent_ms: int) -> None:
+        """Drop the buffer and ``unsent_ms`` of what the leg has, and tell the agent."""
         at_ms = self.stream.clock_ms if self.stream else 0
-        cleared, marks = self._playout.clear(at_ms, 0)
+        cleared, marks = self._playout.clear(at_ms, unsent_ms)
         if self.stream:
             for name in marks:
                 self.stream.send(Mark(name))

@@ -25,12 +25,14 @@ from telephony.call import (
     LegState,
     ScreenLeg,
 )
-from telephony.call_media import PROMPT_AFTER_MS, TAIL_MS, CallMedia
+from telephony.call_media import CallMedia
 from telephony.clock import FRAME_S, Clock, FramePacer, ticks
 from telephony.conversation import Conversation
 from telephony.errors import AgentLinkError, TargetRefused
 from telephony.handover import Dial, HandOver
+from telephony.key_presses import KeyPresses
 from telephony.media_stream import Dtmf, Message, Resume, Start, Transfer, TransferState
+from telephony.prompt_player import TAIL_MS
 from telephony.prompts import PromptName, Prompts
 from telephony.recording import Recording
 from telephony.routing import AfterLoss, Destination, Patience, transfer_target
@@ -41,7 +43,8 @@ log = structlog.get_logger(__name__)
 ANSWER_TIMEOUT_S = 15.0
 """An accepted leg that has no media after so long is given up."""
 HANG_UP_TIMEOUT_S = 3.0
-MAX_DIGITS_WAITING = 64
+PROMPT_AFTER_MS = 700
+"""A caller whose agent vanished hears the hold prompt after this much silence."""
 WATCH_S = 0.003
 """How often a leg is asked whether a reply's first packet has left."""
 
@@ -80,7 +83,7 @@ class CallSession:
         self._agent_said_stop = False
         self._tail_ms = TAIL_MS
         self._ticked_at_s = clock.now_s()
-        self._digits: asyncio.Queue[tuple[Leg, str]] = asyncio.Queue(MAX_DIGITS_WAITING)
+        self._keys = KeyPresses()
         self._hand_over: HandOver | None = None
         self._no_hand_over = asyncio.Event()
         self._no_hand_over.set()
@@ -98,7 +101,7 @@ class CallSession:
                 self._spawn(self._watch_caller())
                 self._spawn(self._keep_time())
                 self._spawn(self._watch_replies_begin())
-                self._spawn(self._press_digits())
+                self._spawn(self._keys.run())
                 self._spawn(self._serve(destination))
                 await self._over.wait()
                 for task in self._tasks:
@@ -131,7 +134,7 @@ class CallSession:
                     log.info("caller_hold_changed", held=held)
                 case DigitPressed(digit, duration_ms):
                     if self.media.stage is CallStage.BRIDGED and self.media.human:
-                        self._press(self.media.human, digit)
+                        self._keys.press(self.media.human, digit)
                     else:
                         self._tell(Dtmf(digit, duration_ms))
 
@@ -176,20 +179,6 @@ class CallSession:
         if self._caller.state is LegState.RINGING:
             log.warning("caller_media_missing")
             self.end("answer_failed")
-
-    def _press(self, leg: Leg, digit: str) -> None:
-        try:
-            self._digits.put_nowait((leg, digit))
-        except asyncio.QueueFull:
-            log.warning("digit_dropped")
-
-    async def _press_digits(self) -> None:
-        while True:
-            leg, digit = await self._digits.get()
-            try:
-                await leg.send_digits(digit)
-            except Exception as error:
-                log.warning("digit_not_sent", exc_info=error)
 
     # --- finding an agent ----------------------------------------------------------------------
 
@@ -248,7 +237,7 @@ class CallSession:
             self._caller,
             on_transfer=self._begin_transfer,
             on_stop=self._stop_after_playout,
-            on_key=lambda digit: self._press(self._caller, digit),
+            on_key=lambda digit: self._keys.press(self._caller, digit),
         )
         silence_watch = self._spawn(self._give_up_silent(stream))
         try:
@@ -316,7 +305,7 @@ class CallSession:
             self._dial,
             self._clock,
             on_state=lambda state, reason: self._tell_transfer(target, state, reason),
-            on_digit=lambda digit: self._press(self._caller, digit),
+            on_digit=lambda digit: self._keys.press(self._caller, digit),
         )
         return self._hand_over
 

@@ -183,11 +183,6 @@ class Prompt:
         self._repeat_from = repeat_from
         self._next = 0
 
-    @property
-    def finished(self) -> bool:
-        """Everything has been given; never true of a repeating prompt."""
-        return self._next >= len(self._frames) and self._repeat_from is None
-
     def pop_frame(self) -> bytes | None:
         """The next frame, ``None`` when finished."""
         if self._next >= len(self._frames):

@@ -215,4 +215,3 @@ def test_a_prompt_is_said_once_or_repeated_from_a_point(
 ) -> None:
     prompt = Prompt([b"a", b"b"], repeat_from=repeat_from)
     assert [prompt.pop_frame() for _ in expected] == expected
-    assert prompt.finished is (repeat_from is None)
