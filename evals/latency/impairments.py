@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, replace
 
@@ -28,8 +29,8 @@ class Impairments:
         for name in ("loss_percent", "reorder_percent", "duplicate_percent"):
             if not 0 <= getattr(self, name) <= 100:
                 raise ValueError(f"{name.replace('_', ' ')} lies between 0 and 100")
-        if self.jitter_ms < 0:
-            raise ValueError("jitter cannot be negative")
+        if not 0 <= self.jitter_ms < math.inf:
+            raise ValueError("jitter is a number of milliseconds, and not negative")
 
     @property
     def harmless(self) -> bool:

@@ -68,7 +68,7 @@ class PacketLine(ABC, Generic[CallT]):
         self._calls.append(call)
         try:
             await self._ring(call, uri)
-        except BaseException:  # a dial that is cancelled, too, takes its call back
+        except BaseException:  # a dial that is cancelled leaves no socket open either
             await call.hang_up()
             raise
         return call

@@ -13,6 +13,8 @@ from evals.latency.rtp import PCMA, PCMU
 from evals.wire_call import CallError
 
 MAX_MESSAGE_BYTES = 65_535
+MAX_PORT = 65_535
+MAX_PAYLOAD_TYPE = 127
 KEYS_TYPE = 101
 """Our own number for telephone events; any from 96 would do."""
 _COMPACT = {
@@ -65,8 +67,8 @@ class SipMessage:
     @property
     def sequence(self) -> tuple[int, str]:
         """Number and method of CSeq; ``(0, "")`` when there is none."""
-        number, _, method = self.get("CSeq").partition(" ")
-        return (int(number), method.strip()) if number.isdigit() else (0, "")
+        found = re.fullmatch(r"([0-9]{1,10})\s+(\S+)", self.get("CSeq"))
+        return (int(found[1]), found[2]) if found else (0, "")
 
     @property
     def branch(self) -> str:
@@ -99,8 +101,8 @@ def read_message(data: bytes) -> SipMessage | None:
         if _full_name(name) != "content-length":
             headers.append((name.strip(), value.strip()))
     message = SipMessage(start, headers, body)
-    needed = ("Via", "From", "To", "Call-ID", "CSeq")
-    return message if all(message.get(name) for name in needed) else None
+    whole = all(message.get(name) for name in ("Via", "From", "To", "Call-ID"))
+    return message if whole and message.sequence[1] else None
 
 
 def _full_name(name: str) -> str:
@@ -134,7 +136,8 @@ def host_and_port(uri: str) -> tuple[str, int]:
         CallError: no SIP address, or one that UDP does not reach.
     """
     found = re.fullmatch(
-        r"sip:(?:[^@<>\s]*@)?(\[[0-9a-fA-F:.]+\]|[^:;?@<>\s\[\]]+)(?::(\d{1,5}))?((?:[;?].*)?)", uri
+        r"sip:(?:[^@<>\s]*@)?(\[[0-9a-fA-F:.]+\]|[^:;?@<>\s\[\]]+)(?::([0-9]{1,5}))?((?:[;?].*)?)",
+        uri,
     )
     if found is None:
         raise CallError("that is not a SIP address (sip:somebody@somewhere)")
@@ -142,7 +145,7 @@ def host_and_port(uri: str) -> tuple[str, int]:
     if transport and transport[1].lower() != "udp":
         raise CallError("this telephone speaks SIP over UDP only")
     port = int(found[2] or 5060)
-    if not 0 < port < 65_536:
+    if not 0 < port <= MAX_PORT:
         raise CallError("that SIP address has no such port")
     return found[1].strip("[]"), port
 
@@ -218,8 +221,8 @@ def read_description(body: bytes) -> RemoteMedia:
 
 
 def _audio_section(value: str) -> _Section | None:
-    found = re.fullmatch(r"audio (\d+)(?:/\d+)? (\S+)((?: \d+)+)\s*", value)
-    if found is None:
+    found = re.fullmatch(r"audio ([0-9]{1,5})(?:/[0-9]+)? (\S+)((?: [0-9]{1,3})+)\s*", value)
+    if found is None or int(found[1]) > MAX_PORT:
         return None
     return _Section("", int(found[1]), found[2], [int(kind) for kind in found[3].split()])
 
@@ -230,9 +233,9 @@ def _read_line(section: _Section, kind: str, value: str) -> None:
     elif kind == "a" and value in ("sendrecv", "sendonly", "recvonly", "inactive"):
         section.direction = value
     elif kind == "a" and (
-        found := re.fullmatch(r"rtpmap:(\d+) telephone-event/8000.*", value, re.IGNORECASE)
+        found := re.fullmatch(r"rtpmap:([0-9]{1,3}) telephone-event/8000.*", value, re.IGNORECASE)
     ):
-        section.keys = int(found[1])
+        section.keys = int(found[1]) if int(found[1]) <= MAX_PAYLOAD_TYPE else 0
 
 
 MIRRORED = {"sendonly": "recvonly", "recvonly": "sendonly"}

@@ -154,7 +154,7 @@ def _recorded(entries: list[Any], folder: Path, source: Path) -> list[Recorded]:
             spans = [(_span([u["begin_s"], u["end_s"]]), _spans(u["pauses"])) for u in utterances]
             heard = _spans(entry["speaks"]) if "speaks" in entry else [s for s, _ in spans]
             text = str(entry.get("text", "")) if len(spans) == 1 else ""
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise SpeechError(f"{source}: recording {number}: {_reason(error)}") from error
         samples = read_audio(folder / name)
         for index, (span, pauses) in enumerate(spans):

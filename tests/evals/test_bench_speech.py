@@ -159,6 +159,8 @@ GOOD = {"file": "a.wav", "utterances": [{"begin_s": 0.1, "end_s": 0.9, "pauses":
         (json.dumps([GOOD]).replace("0.1", "-1"), "outside the recording"),
         (json.dumps([GOOD]).replace("0.5", "0.95"), "pauses are not in order"),
         (json.dumps([GOOD]).replace("0.5", '"x"'), "recording 1: is malformed"),
+        (json.dumps([GOOD]).replace("0.9", "1e999"), "recording 1: is malformed"),
+        (json.dumps([GOOD]).replace("0.9", "NaN"), "recording 1: is malformed"),
         (json.dumps([GOOD]).replace("a.wav", "b.wav"), "cannot be read as audio"),
         (json.dumps([GOOD]).replace("a.wav", "empty.wav"), "is empty"),
     ],

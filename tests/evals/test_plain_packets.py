@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -229,7 +231,17 @@ def test_a_bad_network_is_the_same_each_time_and_as_bad_as_asked() -> None:
     assert Network(Impairments()).fates() == (0.0,)
 
 
-@pytest.mark.parametrize("bad", [{"loss_percent": 101}, {"reorder_percent": -1}, {"jitter_ms": -1}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"loss_percent": 101},
+        {"reorder_percent": -1},
+        {"duplicate_percent": math.nan},
+        {"jitter_ms": -1},
+        {"jitter_ms": math.nan},
+        {"jitter_ms": math.inf},
+    ],
+)
 def test_a_network_that_cannot_be_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"between|negative"):
         Impairments(**bad)  # type: ignore[arg-type]
@@ -263,6 +275,8 @@ def test_a_message_is_read_with_short_and_folded_headers() -> None:
         RESPONSE.replace(b"i: x\r\n", b""),
         RESPONSE.replace(b"i: x", b"no colon"),
         RESPONSE.replace(b"200", b"999"),
+        RESPONSE.replace(b"CSeq: 7", "CSeq: ²".encode()),
+        RESPONSE.replace(b"CSeq: 7", b"CSeq: " + b"7" * 5_000),
         RESPONSE.replace(b"\r\n\r\n", b"\r\n"),
         b"\xff\xfe\r\n\r\n",
         b"x" * 70_000,
@@ -325,6 +339,9 @@ SDP = b"v=0\r\nc=IN IP4 1.2.3.4\r\nm=audio 9 RTP/AVP 0\r\n"
         (b"v=0\r\nm=video 9 RTP/AVP 31\r\n", "no audio"),
         (SDP.replace(b"audio 9", b"audio 0"), "no audio"),
         (SDP.replace(b"audio 9", b"audio x"), "no audio"),
+        (SDP.replace(b"audio 9", b"audio 65536"), "no audio"),
+        (SDP.replace(b"audio 9", b"audio " + b"9" * 5_000), "no audio"),
+        (SDP.replace(b"AVP 0", b"AVP " + b"9" * 5_000), "no audio"),
         (SDP.replace(b"RTP/AVP", b"RTP/SAVP"), "RTP/SAVP"),
         (SDP.replace(b"AVP 0", b"AVP 9 96"), "neither"),
         (SDP.replace(b"c=IN IP4 1.2.3.4\r\n", b""), "neither"),
@@ -333,6 +350,11 @@ SDP = b"v=0\r\nc=IN IP4 1.2.3.4\r\nm=audio 9 RTP/AVP 0\r\n"
 def test_a_description_without_usable_audio_is_refused(body: bytes, why: str) -> None:
     with pytest.raises(CallError, match=why):
         read_description(body)
+
+
+@pytest.mark.parametrize("kind", [b"128", b"999", b"9" * 5_000])
+def test_keys_of_a_type_that_no_packet_can_have_are_not_taken(kind: bytes) -> None:
+    assert read_description(SDP + b"a=rtpmap:" + kind + b" telephone-event/8000\r\n").keys_type == 0
 
 
 def test_requests_take_the_route_that_proxies_asked_for() -> None:
