@@ -97,7 +97,7 @@ def cases(settings: Settings, questions_file: str = QUESTIONS) -> list[Asked]:
     try:
         entries = yaml.safe_load(Path(questions_file).read_text(encoding="utf-8"))
         questions = [(str(entry["question"]), str(entry["document"])) for entry in entries]
-    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
         raise EnginesError(f"{questions_file}: holds no questions", exit_code=2) from error
     ids = [passage.document_id for passage in passages]
     asked = []
@@ -214,6 +214,8 @@ async def freed_after_ms(
         waiting.cancel()
     else:
         await asyncio.wait({caller}, timeout=LEAVES_AFTER_S)
+    if caller.done():
+        caller.result()  # raises what went wrong
     if caller.done() or (began.is_set() and not writing):
         caller.cancel()
         await asyncio.gather(caller, return_exceptions=True)

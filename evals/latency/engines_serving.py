@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -140,7 +140,10 @@ def running(name: Name, settings: Settings, tuning: Tuning) -> Generator[Served]
     port = _free_port()
     root = f"http://127.0.0.1:{port}"
     if name == "vllm":
-        argv, environment = vllm_cpu.command(vllm_cpu.converted(), "127.0.0.1", port)
+        try:
+            argv, environment = vllm_cpu.command(vllm_cpu.converted(), "127.0.0.1", port)
+        except vllm_cpu.VllmCpuError as error:
+            raise EnginesError(f"{TITLES[name]}: {error}") from error
         served_as = vllm_cpu.MODEL
     else:
         file = locate(settings.models.folder, model.model_file)
@@ -177,7 +180,8 @@ def running(name: Name, settings: Settings, tuning: Tuning) -> Generator[Served]
                 )
             yield Served(name, root, process.pid, client)
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended, and left nobody behind
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 

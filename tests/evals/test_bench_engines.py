@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from evals import vllm_cpu
 from evals.latency import engines
 from evals.latency.engines import advice, run
-from evals.latency.engines_measure import Prompts, Samples, answered, cases, measure
+from evals.latency.engines_measure import (
+    Prompts,
+    Samples,
+    answered,
+    cases,
+    freed_after_ms,
+    measure,
+)
 from evals.latency.engines_serving import (
     EnginesError,
     Name,
@@ -23,9 +32,11 @@ from evals.latency.engines_serving import (
     available,
     busy_with,
     chosen,
+    running,
 )
 from tests.voice_agent.answering.chat_server import serving
 from voice_agent.answering.language_model import LanguageModel
+from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.config import LanguageModelSettings, Settings
 
 SETTINGS = Settings()
@@ -159,6 +170,9 @@ def test_without_documents_or_questions_it_is_one_line(tmp_path: Path) -> None:
         file.write_text(content)
         with pytest.raises(EnginesError, match="holds no questions"):
             cases(SETTINGS, str(file))
+    file.write_bytes(b"- {question: \xff}")
+    with pytest.raises(EnginesError, match="holds no questions"):
+        cases(SETTINGS, str(file))
 
 
 async def test_an_answer_is_timed_to_its_first_token_and_clause() -> None:
@@ -188,6 +202,40 @@ async def test_one_engine_gives_every_figure_it_can() -> None:
     assert len(samples.cold_ms) == len(samples.warm_clause_ms) == 2
     assert {"cold_ms", "prefill_tokens_s", "four_first_p50_ms", "four_first_p95_ms"} <= set(figures)
     assert "freed_reading_ms" not in figures  # it had answered before the caller could leave
+
+
+async def test_a_server_that_fails_while_a_caller_listens_is_a_failure_and_no_figure() -> None:
+    async def fails(_: web.Request) -> web.Response:
+        return web.Response(status=400, text="no")
+
+    async with serving(fails) as chat:
+        settings = LanguageModelSettings(url=chat.url)
+        model, server = LanguageModel(settings), Idle("wheel", "", 1, settings)
+        with pytest.raises(LanguageModelError):
+            await freed_after_ms(model, server, [{"role": "user", "content": "?"}], writing=True)
+        await model.close()
+
+
+def test_an_engine_that_ends_at_once_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    dies = [sys.executable, "-c", "raise SystemExit('no memory')"]
+    monkeypatch.setattr(vllm_cpu, "converted", lambda: Path("model"))
+    monkeypatch.setattr(vllm_cpu, "command", lambda *_: (dies, {}))
+    with (
+        pytest.raises(EnginesError, match="did not start: no memory"),
+        running("vllm", SETTINGS, Tuning(1, 2)),
+    ):
+        pass
+
+
+def test_a_model_that_an_engine_cannot_have_is_the_engines_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def cannot() -> Path:
+        raise vllm_cpu.VllmCpuError("cannot be converted")
+
+    monkeypatch.setattr(vllm_cpu, "converted", cannot)
+    with pytest.raises(EnginesError, match="converted"), running("vllm", SETTINGS, Tuning(1, 2)):
+        pass
 
 
 def test_figures_are_medians_and_absent_without_samples() -> None:
