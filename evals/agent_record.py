@@ -45,7 +45,9 @@ async def ask_record(url: str, token: str, turns: int) -> tuple[dict[str, Any] |
                 async with session.get(url) as answer:
                     if answer.status == 200:
                         found = await answer.json()
-                        record = found if isinstance(found, dict) else None
+                        if not isinstance(found, dict):
+                            return None, "the agent answered no record"
+                        record = found
                     elif answer.status in (401, 403):
                         return None, "the agent wants another token"
                     why = f"the agent answered {answer.status}"

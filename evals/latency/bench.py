@@ -40,6 +40,13 @@ CURVE_UTTERANCES = 40
 """Of each folder; ``python -m evals.latency.turn_curve`` takes all of them, in its own time."""
 
 
+class CurveError(Exception):
+    """The curve could not be drawn; the message is one line."""
+
+    code = "curve_failed"
+    retryable = True
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to measure.
@@ -271,7 +278,7 @@ def _curve(bench_run: _Run, settings: Settings, plan: Plan, left_s: float) -> No
         raise parts.OutOfTime("it did not end in time; the next run finds what it kept") from error
     if done.returncode or not out.exists():
         lines = (done.stderr or done.stdout).strip().splitlines()
-        raise RuntimeError(lines[-1] if lines else "it wrote nothing")
+        raise CurveError(lines[-1] if lines else "it wrote nothing")
     bench_run.data["curve"] = json.loads(out.read_text(encoding="utf-8"))
 
 

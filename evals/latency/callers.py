@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import math
 import os
 import signal
 import sys
@@ -204,6 +205,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         host_and_port(options.uri)
     elif not options.uri.startswith(("http://", "https://")):
         raise ValueError("that is not a page's address (http://somewhere)")
+    if not math.isfinite(options.snr_db) or not 0 <= options.quiet_ms < math.inf:
+        raise ValueError("--snr-db and --quiet-ms are numbers, the latter not negative")
     noise = None
     if options.noise is not None:
         made = [
@@ -252,8 +255,8 @@ def _ramp(options: argparse.Namespace, scenarios: int) -> tuple[int, ...]:
         stages = [int(word) for word in words]
     if not all(1 <= stage <= MAX_CALLERS for stage in stages):
         raise ValueError(f"between 1 and {MAX_CALLERS} callers ring at once")
-    if options.stagger_s < 0:
-        raise ValueError("--stagger-s cannot be negative")
+    if not 0 <= options.stagger_s < math.inf:
+        raise ValueError("--stagger-s is a number of seconds, and not negative")
     return tuple(stages)
 
 

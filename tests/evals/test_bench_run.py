@@ -20,7 +20,7 @@ from evals.latency.bench import Plan, run
 from evals.latency.budgets import BUDGETS
 from evals.latency.material import Said
 from evals.latency.recorded import Recorded
-from evals.latency.ring import LineCost, Script, Way
+from evals.latency.ring import LineCost, RingError, Script, Way
 from evals.latency.run_file import read_run
 from evals.latency.waterfall import noticing_ms
 from evals.wire_audio import RATE_HZ, Span
@@ -134,6 +134,26 @@ def test_a_part_that_fails_is_reported_and_the_rest_goes_on(
     assert [(one["name"], one["state"], one["why"]) for one in failed] == [
         ("sounds", "failed", "no such thing really")
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "traced"), [(ZeroDivisionError("a bug"), True), (RingError("no report"), False)]
+)
+def test_only_what_nobody_foresaw_leaves_its_trace(
+    error: Exception,
+    traced: bool,
+    rung: Rung,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(*_: object) -> list[Said]:
+        raise error
+
+    monkeypatch.setattr(parts, "sounds", fails)
+    assert run(Settings(), plan(tmp_path), json_output=False) == 1
+    assert states(tmp_path)["sounds"] == "failed"
+    assert ("Traceback" in capsys.readouterr().out) is traced
 
 
 def test_a_stop_leaves_a_valid_file_marked_incomplete(
