@@ -11,6 +11,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
 from telephony.settings import GatewaySettings, Section
+from voice_agent.knowledge.sources.settings import SourceList
 
 
 class ConfigError(Exception):
@@ -99,10 +100,30 @@ class TurnSettings(Section):
     max_utterance_s: float = Field(60.0, gt=1, description="Answer even if the caller goes on")
 
 
+class KnowledgeGateSettings(Section):
+    """What a new index version may lose against the one that answers."""
+
+    recall_fall: float = Field(0.0, ge=0, le=1, description="Share of the stored questions")
+    vanished_share: float = Field(0.1, ge=0, le=1, description="Share of the documents")
+    completeness_fall: float = Field(
+        0.05, ge=0, le=1, description="Share of what the sources offer that can be used"
+    )
+
+
 class KnowledgeSettings(Section):
     """The company's documents and how passages are found."""
 
-    documents: Path = Field(Path("configs/knowledge"), description="Folder of Markdown documents")
+    documents: Path = Field(Path("configs/knowledge"), description="Folder of documents")
+    sources: SourceList = Field((), description="Further sources: folder, git, http, feed, tickets")
+    questions: Path | None = Field(
+        Path("configs/knowledge_questions.yaml"),
+        description="Questions that a new version must answer as well as the old one",
+    )
+    gate: KnowledgeGateSettings = KnowledgeGateSettings()
+    keep_versions: int = Field(10, ge=2, description="Index versions kept; older ones are deleted")
+    watch_s: float = Field(
+        0.0, ge=0, description="`serve` looks for changed documents so often; 0: never"
+    )
     index: Path = Field(Path("var/knowledge"), description="Folder of the built index")
     server_url: HttpUrl | None = Field(None, description="Qdrant server; absent: embedded")
     embedder: str = Field("minilm", description="Manifest name of the embedding model")

@@ -57,3 +57,21 @@ class BuildRunning(KnowledgeError):
 
     code = "build_running"
     retryable = True
+
+
+class PromotionRefused(KnowledgeError):
+    """The gate keeps a version from answering calls; the message has its reasons."""
+
+    code = "promotion_refused"
+
+
+class NothingToRollBackTo(KnowledgeError):
+    """No earlier promoted version is kept."""
+
+    code = "nothing_to_roll_back_to"
+
+
+class QuestionsUnusable(KnowledgeError):
+    """The file of stored questions is there and cannot be read."""
+
+    code = "questions_unusable"

@@ -11,10 +11,11 @@ from markdown_it.tree import SyntaxTreeNode
 
 from voice_agent.knowledge.documents import Document
 
-CHUNKER = "sections-1"
+CHUNKER = "sections-2"
 """Part of an index's identity; changes whenever the same document gives other passages."""
 
 MAX_TOKENS = 110  # reading a prompt costs about 5 ms a token on a CPU
+_MAX_VERIFIED_TOKENS = 200  # an approved answer is spoken whole; the embedder sees 256 tokens
 _MAX_WORD = 100  # characters; the tokenizer counts anything longer as one token
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(]?[A-Z0-9])")
 _BLANK_LINE = re.compile(r"\n\s*\n")
@@ -28,7 +29,10 @@ class Passage:
     """What a search finds: text that stands on its own, and where it comes from.
 
     `heading` is the path of headings below the title, joined with " > ". `score` is the
-    cosine similarity to the query, -1 to 1; 0 for a passage that no query has found.
+    cosine similarity to the query, -1 to 1; 0 for a passage that no query has found. `language`
+    (ISO 639-1), `valid_from` and `valid_until` (ISO dates, inclusive) are empty when unknown or
+    open. A `verified` passage is a whole approved answer, `spoken` its approved spoken form;
+    `asked` are other ways to ask for it, as one text.
     """
 
     passage_id: str
@@ -38,15 +42,19 @@ class Passage:
     text: str
     source: str
     score: float = 0.0
+    language: str = ""
+    valid_from: str = ""
+    valid_until: str = ""
+    verified: bool = False
+    spoken: str = ""
+    asked: str = ""
 
     @property
     def embedded_text(self) -> str:
         """The text that is embedded: a section seldom names what its title is about."""
-        return (
-            f"{self.title}. {self.heading}. {self.text}"
-            if self.heading
-            else (f"{self.title}. {self.text}")
-        )
+        named = (self.title, self.asked, self.heading)
+        ended = (part if part.endswith((".", "?", "!")) else f"{part}." for part in named if part)
+        return " ".join((*ended, self.text))
 
 
 def cut_into_passages(
@@ -62,25 +70,42 @@ def cut_into_passages(
     Returns:
         Passages in reading order; none for a document that is only headings.
     """
+    longest = max(max_tokens, _MAX_VERIFIED_TOKENS) if document.verified else max_tokens
     sections = _markdown_sections(document) if document.markdown else _plain_sections(document)
+    cut = [
+        (heading, text)
+        for heading, blocks in sections
+        for text in _fit(blocks, count_tokens, longest)
+    ]
+    approved = document.verified and len(cut) == 1  # a part of an answer was never approved
     passages: list[Passage] = []
     used: dict[str, int] = {}
-    for heading, blocks in sections:
-        for text in _fit(blocks, count_tokens, max_tokens):
-            slug = _NOT_SLUG.sub("-", heading.lower()).strip("-") or "text"
-            used[slug] = used.get(slug, 0) + 1
-            number = f"-{used[slug]}" if used[slug] > 1 else ""
-            passages.append(
-                Passage(
-                    passage_id=f"{document.document_id}#{slug}{number}",
-                    document_id=document.document_id,
-                    title=document.title,
-                    heading=heading,
-                    text=text,
-                    source=document.source,
-                )
+    for heading, text in cut:
+        slug = _NOT_SLUG.sub("-", heading.lower()).strip("-") or "text"
+        used[slug] = used.get(slug, 0) + 1
+        number = f"-{used[slug]}" if used[slug] > 1 else ""
+        passages.append(
+            Passage(
+                passage_id=f"{document.document_id}#{slug}{number}",
+                document_id=document.document_id,
+                title=document.title,
+                heading=heading,
+                text=text,
+                source=document.source,
+                language=document.language,
+                valid_from=document.valid_from,
+                valid_until=document.valid_until,
+                verified=approved,
+                spoken=document.spoken if approved else "",
+                asked=_other_questions(document),
             )
+        )
     return passages
+
+
+def _other_questions(document: Document) -> str:
+    others = (" ".join(question.split()) for question in document.questions)
+    return " ".join(q for q in dict.fromkeys(others) if q and q != document.title)
 
 
 def _plain_sections(document: Document) -> Iterator[tuple[str, list[str]]]:

@@ -1,13 +1,15 @@
 """Index versions on disk: immutable folders named by their content, and which one is current.
 
-    <index>/versions/<id>/manifest.json    what went in, what was refused, checksums
+    <index>/versions/<id>/manifest.json    what made it, what was refused, checksums
+                          documents.jsonl  one document a line: id, title, source, digest
                           passages.jsonl   one passage a line
                           vectors.npy      float32, a row a passage
     <index>/current                        the id of the version that answers
 
-A version is written beside its place and renamed into it, so half of one is never seen. The
-vectors Qdrant searches are loaded from here, which keeps its own single-process folder lock
-out of the way: any number of agents and commands may read a version at the same time.
+A version is written beside its place and renamed into it, so half of one is never seen. Writing
+and reading are by the row: 50,000 passages take no more memory than 1,000. The vectors Qdrant
+searches are loaded from here, which keeps its own single-process folder lock out of the way: any
+number of agents and commands may read a version at the same time.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,27 +31,59 @@ import numpy as np
 
 from voice_agent.knowledge.embedder import DIMENSIONS, Vectors
 from voice_agent.knowledge.errors import BuildRunning, IndexMissing, IndexUnusable
+from voice_agent.knowledge.passage_lines import PassageLines, line_of
 from voice_agent.knowledge.passages import Passage
 
-FORMAT = 1
+FORMAT = 2
 _UNFINISHED = ".building-"
-_DATA_FILES = ("passages.jsonl", "vectors.npy")
+_DATA_FILES = ("documents.jsonl", "passages.jsonl", "vectors.npy")
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One complete index, read into memory. `vectors` has a row for each passage, in order."""
+    """One complete index. `vectors` has a row for each passage, in order.
+
+    Both are read from the disk as they are used.
+    """
 
     version: str
     embedder: str
-    passages: tuple[Passage, ...]
+    passages: Sequence[Passage]
     vectors: Vectors
 
 
-def version_id(parts: Mapping[str, Any]) -> str:
+@dataclass(frozen=True, slots=True)
+class IndexedDocument:
+    """A document in a version; `digest` is the SHA-256 of all that it gives to the index."""
+
+    id: str
+    title: str
+    source: str
+    digest: str
+    passages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVersion:
+    """A version in the list of those kept; `problem` says why one cannot be used."""
+
+    version: str
+    built_at: float
+    documents: int = 0
+    passages: int = 0
+    refused: int = 0
+    bytes: int = 0
+    problem: str = ""
+
+
+def version_id(parts: Mapping[str, Any], documents: Iterable[IndexedDocument] = ()) -> str:
     """Name of the version that these inputs give: 16 hexadecimal digits of their SHA-256."""
     described = json.dumps({"format": FORMAT, **parts}, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(described.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(described.encode("utf-8", "replace"))
+    for document in documents:
+        named = [document.id, document.title, document.source, document.digest]
+        digest.update(json.dumps(named).encode())
+    return digest.hexdigest()[:16]
 
 
 class VersionStore:
@@ -63,8 +98,28 @@ class VersionStore:
     def building(self) -> Iterator[None]:
         """Keep other builds out, and clear what a killed one left behind.
 
+        A disk that fills meanwhile is one clear line.
+
         Raises:
             BuildRunning: another process builds this index now.
+            IndexUnusable: the index folder cannot be written.
+        """
+        with self.changing():
+            for leftover in self._versions.glob(f"{_UNFINISHED}*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            for pointer in self._index.glob(".current-*"):
+                pointer.unlink(missing_ok=True)
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise IndexUnusable(f"{self._index}: cannot be written: {error}") from error
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Keep builds, promotions and rollbacks apart.
+
+        Raises:
+            BuildRunning: another process changes this index now.
             IndexUnusable: the index folder cannot be written.
         """
         try:
@@ -79,13 +134,41 @@ class VersionStore:
                 raise BuildRunning(
                     f"{self._index}: another build is running; wait for it"
                 ) from None
-            for leftover in self._versions.glob(f"{_UNFINISHED}*"):
-                shutil.rmtree(leftover, ignore_errors=True)
             yield
 
     def holds(self, version: str) -> bool:
         """Whether a complete version of this name is kept."""
-        return (self._versions / version / "manifest.json").is_file()
+        return bool(version) and (self._versions / version / "manifest.json").is_file()
+
+    def intact(self, version: str) -> bool:
+        """Whether a complete version of this name is kept and matches its checksums."""
+        try:
+            self._check(version)
+        except (IndexMissing, IndexUnusable):
+            return False
+        return True
+
+    @contextmanager
+    def writing(self, version: str, manifest: Mapping[str, Any]) -> Iterator[VersionWriter]:
+        """Keep a version: complete when the block ends, or not at all.
+
+        Replaces a damaged one of the same name. What the writer's ``manifest`` holds at the end
+        is kept with it.
+
+        Raises:
+            IndexUnusable: the disk refuses (full, read-only).
+        """
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._versions))
+            try:
+                with VersionWriter(folder, manifest) as writer:
+                    yield writer
+                self._keep(folder, version, writer)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise IndexUnusable(f"{self._versions}: cannot be written: {reason}") from error
 
     def write(
         self,
@@ -94,37 +177,34 @@ class VersionStore:
         vectors: Vectors,
         manifest: Mapping[str, Any],
     ) -> None:
-        """Keep a version: complete, or not at all. Replaces a damaged one of the same name.
+        """Keep a version that is in memory already (see `writing`).
 
         Raises:
             IndexUnusable: the disk refuses (full, read-only).
         """
-        try:
-            folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._versions))
-            try:
-                with (folder / "passages.jsonl").open("w", encoding="utf-8") as lines:
-                    for passage in passages:
-                        fields = asdict(passage)
-                        del fields["score"]
-                        lines.write(json.dumps(fields, ensure_ascii=False) + "\n")
-                np.save(folder / "vectors.npy", vectors, allow_pickle=False)
-                sums = {name: _sha256(folder / name) for name in _DATA_FILES}
-                described = {"format": FORMAT, "version": version, **manifest, "files": sums}
-                text = json.dumps(described, indent=1, ensure_ascii=False)
-                (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
-                for path in folder.iterdir():
-                    _sync(path)
-                folder.chmod(0o755)
-                target = self._versions / version
-                if target.exists():
-                    shutil.rmtree(target)
-                folder.rename(target)
-                _sync(self._versions)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise IndexUnusable(f"{self._versions}: cannot be written: {reason}") from error
+        with self.writing(version, manifest) as writer:
+            writer.add_passages(passages, vectors)
+
+    def _keep(self, folder: Path, version: str, writer: VersionWriter) -> None:
+        sums = {name: _sha256(folder / name) for name in _DATA_FILES}
+        described = {
+            "format": FORMAT,
+            "version": version,
+            "documents": writer.documents,
+            "passages": writer.passages,
+            **writer.manifest,
+            "files": sums,
+        }
+        text = json.dumps(described, indent=1, ensure_ascii=False)
+        (folder / "manifest.json").write_text(text + "\n", encoding="utf-8", errors="replace")
+        for path in folder.iterdir():
+            _sync(path)
+        folder.chmod(0o755)
+        target = self._versions / version
+        if target.exists():
+            shutil.rmtree(target)
+        folder.rename(target)
+        _sync(self._versions)
 
     def promote(self, version: str) -> None:
         """Make a kept version the current one, in one atomic step.
@@ -163,6 +243,73 @@ class VersionStore:
             )
         return version
 
+    def current_or_none(self) -> str | None:
+        """The name of the current version, if there is one."""
+        try:
+            return self.current()
+        except IndexMissing:
+            return None
+
+    def kept(self) -> list[KeptVersion]:
+        """Every version on the disk, newest first."""
+        found = []
+        for path in self._versions.glob("*/manifest.json"):
+            folder = path.parent
+            if folder.name.startswith("."):
+                continue
+            sizes = [each.stat().st_size for each in folder.iterdir()]
+            built_at = path.stat().st_mtime
+            try:
+                manifest = self.manifest(folder.name)
+            except (IndexMissing, IndexUnusable) as error:
+                found.append(KeptVersion(folder.name, built_at, problem=str(error)))
+                continue
+            found.append(
+                KeptVersion(
+                    folder.name,
+                    built_at,
+                    manifest["documents"],
+                    manifest["passages"],
+                    int(manifest.get("refused_count", len(manifest.get("refused", ())))),
+                    sum(sizes),
+                )
+            )
+        return sorted(found, key=lambda kept: (kept.built_at, kept.version), reverse=True)
+
+    def find(self, name: str) -> str:
+        """The whole name of a kept version, of which the first digits will do.
+
+        Raises:
+            IndexMissing: none, or more than one, begins so.
+        """
+        if name in ("", "current"):
+            return self.current()
+        matching = [v.version for v in self.kept() if v.version.startswith(name)]
+        if name in matching:
+            return name
+        if len(matching) > 1:
+            raise IndexMissing(f"{self._versions}: {len(matching)} versions begin with {name}")
+        if not matching:
+            raise IndexMissing(f"{self._versions}: no version {name}")
+        return matching[0]
+
+    def remove(self, version: str) -> None:
+        """Delete a version that is not current. Programs that have read it are not disturbed.
+
+        Raises:
+            IndexUnusable: it is the current one, or the disk refuses.
+        """
+        if version == self.current_or_none():
+            raise IndexUnusable(f"knowledge version {version} answers calls; it is not removed")
+        try:
+            # the manifest goes first: without it the rest is no version
+            (self._versions / version / "manifest.json").unlink(missing_ok=True)
+            shutil.rmtree(self._versions / version)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise IndexUnusable(f"{self._versions}: cannot be written: {error.strerror}") from error
+
     def manifest(self, version: str) -> dict[str, Any]:
         """What a version is made of.
 
@@ -182,27 +329,93 @@ class VersionStore:
             )
         return described
 
+    def documents(self, version: str) -> Iterator[IndexedDocument]:
+        """The documents of a version, in their order there.
+
+        Raises:
+            IndexMissing, IndexUnusable: it is not kept, or not readable.
+        """
+        self.manifest(version)
+        try:
+            with (self._versions / version / "documents.jsonl").open(encoding="utf-8") as lines:
+                for line in lines:
+                    yield IndexedDocument(**json.loads(line))
+        except (OSError, ValueError, TypeError) as error:
+            raise _damaged(version, "documents.jsonl") from error
+
     def read(self, version: str) -> Version:
-        """Read a version, checked against its checksums.
+        """Open a version, checked against its checksums.
 
         Raises:
             IndexMissing, IndexUnusable: it is not kept, or is damaged.
         """
-        manifest = self.manifest(version)
+        manifest = self._check(version)
         folder = self._versions / version
+        passages = PassageLines(folder / "passages.jsonl")
+        vectors: Vectors
+        if passages:
+            vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
+        else:  # nothing cannot be mapped
+            vectors = np.load(folder / "vectors.npy", allow_pickle=False)
+        if vectors.shape != (len(passages), DIMENSIONS):
+            raise _damaged(version, "vectors.npy")
+        return Version(version, str(manifest["embedder"]), passages, vectors)
+
+    def _check(self, version: str) -> dict[str, Any]:
+        manifest = self.manifest(version)
         for name in _DATA_FILES:
             try:
-                intact = _sha256(folder / name) == manifest["files"][name]
+                intact = _sha256(self._versions / version / name) == manifest["files"][name]
             except (OSError, KeyError, TypeError) as error:
                 raise _damaged(version, name) from error
             if not intact:
                 raise _damaged(version, name)
-        lines = (folder / "passages.jsonl").read_text(encoding="utf-8").splitlines()
-        passages = tuple(Passage(**json.loads(line)) for line in lines)
-        vectors: Vectors = np.load(folder / "vectors.npy", allow_pickle=False)
+        return manifest
+
+
+class VersionWriter:
+    """The files of a version that is being written, a part at a time."""
+
+    def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        self.manifest = dict(manifest)
+        self.documents = 0
+        self.passages = 0
+        self._listed = (folder / "documents.jsonl").open("wb")
+        self._lines = (folder / "passages.jsonl").open("wb")
+        self._vectors = (folder / "vectors.npy").open("wb")
+        self._write_header()
+
+    def __enter__(self) -> VersionWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._vectors.seek(0)
+            self._write_header()
+        finally:
+            for file in (self._listed, self._lines, self._vectors):
+                file.close()
+
+    def add_document(self, document: IndexedDocument) -> None:
+        """List a document."""
+        self._listed.write(json.dumps(asdict(document)).encode() + b"\n")
+        self.documents += 1
+
+    def add_passages(self, passages: Sequence[Passage], vectors: Vectors) -> None:
+        """Add passages with a row of ``vectors`` for each."""
         if vectors.shape != (len(passages), DIMENSIONS):
-            raise _damaged(version, "vectors.npy")
-        return Version(version, str(manifest["embedder"]), passages, vectors)
+            raise ValueError(f"{len(passages)} passages, vectors {vectors.shape}")
+        for passage in passages:
+            self._lines.write(line_of(passage))
+        self._vectors.write(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
+        self.passages += len(passages)
+
+    def _write_header(self) -> None:
+        # numpy leaves room in the header, so that a longer number of rows takes the same bytes
+        np.lib.format.write_array_header_1_0(
+            self._vectors,
+            {"descr": "<f4", "fortran_order": False, "shape": (self.passages, DIMENSIONS)},
+        )
 
 
 def _damaged(version: str, name: str) -> IndexUnusable:

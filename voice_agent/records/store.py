@@ -25,7 +25,7 @@ from voice_agent.records import metrics
 
 log = structlog.get_logger(__name__)
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MAX_WAITING = 1_000
 """Records waiting to be written; further ones are lost, and counted."""
 LOCK_PATIENCE_S = 5.0
@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS turns (
     speculations INTEGER NOT NULL, speculations_dropped INTEGER NOT NULL,
     prepared_passages INTEGER, filler TEXT NOT NULL DEFAULT '',
     speech_ended_at REAL, transcribed_after_ms REAL, voice_to_voice_ms REAL,
-    waterfall_ms TEXT NOT NULL DEFAULT '{}'
+    waterfall_ms TEXT NOT NULL DEFAULT '{}', retrieval TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
 CREATE INDEX IF NOT EXISTS turns_by_call ON turns (call_id, "index");
 """
@@ -62,9 +62,10 @@ _ADDED = (
     ("turns", "transcribed_after_ms", "REAL"),
     ("turns", "voice_to_voice_ms", "REAL"),
     ("turns", "waterfall_ms", "TEXT NOT NULL DEFAULT '{}'"),
+    ("turns", "retrieval", "TEXT NOT NULL DEFAULT '{}'"),
 )
 """Columns that earlier versions did not have, with what their rows get."""
-_JSON_COLUMNS = ("passages", "sources", "stages_ms", "waterfall_ms")
+_JSON_COLUMNS = ("passages", "sources", "stages_ms", "waterfall_ms", "retrieval")
 
 
 class RecordsUnusable(Exception):
@@ -98,7 +99,8 @@ class TurnRecord:
     ``end_reason`` is ``completed``, ``interrupted``, ``failed:<code>``, ``transferred`` or
     ``hung_up``; ``stages_ms`` has a time for each stage that ran; ``waterfall_ms`` adds up to
     ``voice_to_voice_ms`` (see ``records.waterfall``). ``prepared_passages``: whether those read
-    while the caller spoke were the right ones; ``None``: there were none.
+    while the caller spoke were the right ones; ``None``: there were none. ``retrieval`` repeats the
+    search: the query as embedded, filters, and the passages found, in order, with exact scores.
     """
 
     call_id: str
@@ -129,6 +131,7 @@ class TurnRecord:
     transcribed_after_ms: float | None = None
     voice_to_voice_ms: float | None = None
     waterfall_ms: dict[str, float] = field(default_factory=dict)
+    retrieval: dict[str, Any] = field(default_factory=dict)
 
 
 class Records:
@@ -199,7 +202,7 @@ class Records:
             return None
         # a call still going on has turns before its own record
         found = dict(calls[0]) if calls else {"call_id": call_id}
-        return {**found, "turns": [_turn(row) for row in turns]}
+        return {**found, "turns": [turn_fields(row) for row in turns]}
 
     def calls(self, limit: int = 50) -> list[dict[str, Any]]:
         """The latest calls without their turns, newest first. Blocking."""
@@ -330,8 +333,9 @@ def _insert(database: sqlite3.Connection, record: CallRecord | TurnRecord) -> No
     database.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608
 
 
-def _turn(row: sqlite3.Row) -> dict[str, Any]:
+def turn_fields(row: sqlite3.Row) -> dict[str, Any]:
+    """A row of turns with its JSON read; a file of an older version lacks the latest columns."""
     turn = dict(row)
     for column in _JSON_COLUMNS:
-        turn[column] = json.loads(turn[column])
+        turn[column] = json.loads(turn.get(column) or "{}")
     return turn

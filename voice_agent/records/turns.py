@@ -9,6 +9,7 @@ from opentelemetry.trace import Span
 
 from telephony.media_stream import Start
 from voice_agent.config import Settings
+from voice_agent.knowledge.evidence import evidence
 from voice_agent.knowledge.index import Passage
 from voice_agent.records import tracing
 from voice_agent.records.store import CallRecord, TurnRecord
@@ -85,6 +86,7 @@ def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
         sources=_sources(reply),
         knowledge_version=retrieval.version if retrieval else "",
         query=retrieval.query if retrieval else "",
+        retrieval=evidence(retrieval) if retrieval else {},
         prompt_id=reply.prompt_id,
         model=reply.model,
         prompt_tokens=reply.prompt_tokens,

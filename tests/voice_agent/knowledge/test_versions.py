@@ -9,13 +9,13 @@ import pytest
 from tests.voice_agent.knowledge.hashed_embedder import HashedEmbedder
 from voice_agent.knowledge.errors import BuildRunning, IndexMissing, IndexUnusable
 from voice_agent.knowledge.passages import Passage
-from voice_agent.knowledge.versions import VersionStore, version_id
+from voice_agent.knowledge.versions import IndexedDocument, VersionStore, version_id
 
 PASSAGES = [
     Passage(f"doc#{name}", "doc", "Title", name, f"Text about {name} — 5 €.", "doc.md")
     for name in ("sofa", "lamp")
 ]
-MANIFEST = {"embedder": "hashed", "documents": []}
+MANIFEST = {"embedder": "hashed"}
 
 
 @pytest.fixture
@@ -25,8 +25,10 @@ def store(tmp_path: Path) -> VersionStore:
 
 def write(store: VersionStore, version: str = "v1") -> None:
     vectors = HashedEmbedder().embed([passage.embedded_text for passage in PASSAGES])
-    with store.building():
-        store.write(version, PASSAGES, vectors, MANIFEST)
+    with store.building(), store.writing(version, MANIFEST) as writer:
+        writer.add_document(IndexedDocument("doc", "Title", "doc.md", "digest", 2))
+        writer.add_passages(PASSAGES[:1], vectors[:1])
+        writer.add_passages(PASSAGES[1:], vectors[1:])
 
 
 def test_what_is_written_is_read_back(store: VersionStore) -> None:
@@ -34,6 +36,10 @@ def test_what_is_written_is_read_back(store: VersionStore) -> None:
     version = store.read("v1")
     assert (version.version, version.embedder) == ("v1", "hashed")
     assert list(version.passages) == PASSAGES
+    assert (version.passages[-1], version.passages[:1]) == (PASSAGES[1], (PASSAGES[0],))
+    assert [document.id for document in store.documents("v1")] == ["doc"]
+    manifest = store.manifest("v1")
+    assert (manifest["documents"], manifest["passages"]) == (1, 2)
     assert np.array_equal(
         version.vectors, HashedEmbedder().embed([p.embedded_text for p in PASSAGES])
     )
@@ -66,7 +72,9 @@ def test_only_a_complete_version_is_promoted(store: VersionStore, tmp_path: Path
     assert store.current() == "v1"
 
 
-@pytest.mark.parametrize("name", ["passages.jsonl", "vectors.npy", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["passages.jsonl", "vectors.npy", "documents.jsonl", "manifest.json"]
+)
 @pytest.mark.parametrize("damage", ["cut short", "gone"])
 def test_a_damaged_version_is_noticed(
     store: VersionStore, tmp_path: Path, name: str, damage: str
