@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import aiohttp
 import numpy as np
 import pytest
 import soxr
@@ -34,6 +37,7 @@ from evals.latency.stock_pipeline import KnowledgeLookup, StockRecord, turns_of
 from evals.latency.stock_server import StockServer
 from evals.latency.stock_services import StockServices
 from evals.latency.stock_stream import MediaStreamSerializer
+from evals.wire_line import free_port
 from telephony.clock import FramePacer, LoopClock, ticks
 from telephony.media_stream import (
     FRAME_BYTES,
@@ -220,6 +224,39 @@ async def test_it_is_ready_once_the_model_has_read_the_prompt(
         await server.warm_up()
         assert (await client.get("/readyz")).status == 200
         assert (await client.get("/healthz")).status == 200
+
+
+@pytest.mark.loopback
+async def test_it_serves_until_told_to_stop_and_ends_when_it_can_never_be_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    services = FakeServices()
+    services.may_warm.set()
+    monkeypatch.setattr(stock_server, "_load", lambda _: services)
+    settings = Settings.model_validate({"media": {"port": free_port("127.0.0.1")}})
+    url = f"http://127.0.0.1:{settings.media.port}/readyz"
+    async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+        server = asyncio.create_task(stock_server.serve(settings))
+        while not await ready(session, url):  # noqa: ASYNC110 - it is asked over HTTP
+            await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await server
+
+        async def broken() -> None:
+            raise TypeError("a bug")
+
+        monkeypatch.setattr(services, "warm_model", broken)
+        with pytest.raises(ExceptionGroup) as ended:
+            await stock_server.serve(settings)
+    assert ended.group_contains(TypeError, match="a bug")
+
+
+async def ready(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as answer:
+            return answer.status == 200
+    except aiohttp.ClientConnectorError:
+        return False
 
 
 @pytest.mark.parametrize("first", ["{}", "garbage", encode(Clear()), b"audio first"])
