@@ -25,7 +25,7 @@ class Limits:
 
     max_text_bytes: int = 20_000_000
     max_faq_bytes: int = 200_000_000
-    max_html_bytes: int = 10_000_000
+    max_html_bytes: int = 5_000_000
     max_pdf_bytes: int = 50_000_000
     max_docx_bytes: int = 50_000_000
     max_unpacked_bytes: int = 100_000_000
