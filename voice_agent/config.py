@@ -120,6 +120,7 @@ class KnowledgeSettings(Section):
         description="Questions that a new version must answer as well as the old one",
     )
     gate: KnowledgeGateSettings = KnowledgeGateSettings()
+    build_threads: int = Field(2, ge=1, description="CPU threads a build embeds passages with")
     keep_versions: int = Field(10, ge=2, description="Index versions kept; older ones are deleted")
     watch_s: float = Field(
         0.0, ge=0, description="`serve` looks for changed documents so often; 0: never"

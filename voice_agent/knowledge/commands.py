@@ -1,89 +1,122 @@
-"""`voice-agent knowledge build` and `voice-agent knowledge ask`."""
+"""`voice-agent knowledge build`, `retry`, `search` and `ask`."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from voice_agent.answering.chat_protocol import Token
 from voice_agent.answering.language_model import LanguageModel
 from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.config import AnsweringSettings, Settings
-from voice_agent.knowledge.build import BuildReport, build_index
+from voice_agent.knowledge.build import LEDGER, BuildOptions, BuildReport, build_index, run_fields
+from voice_agent.knowledge.console_output import fail, print_json, progress_bars
 from voice_agent.knowledge.errors import KnowledgeError
-from voice_agent.knowledge.index import Knowledge, Retrieval, load_embedder
+from voice_agent.knowledge.index import Knowledge, Retrieval
+from voice_agent.knowledge.ledger import Ledger
+from voice_agent.knowledge.parallel_embedder import ParallelEmbedder
 from voice_agent.knowledge.store import PassageStore
+from voice_agent.knowledge.versions import VersionStore
 
 _COMMAND_DEADLINE_MS = 30_000  # a person at a prompt can wait; a caller cannot
 
 
-def build(settings: Settings, as_json: bool) -> int:
-    """Build and promote the index; 0 when done, 1 when nothing could be built.
+def build(settings: Settings, as_json: bool, options: BuildOptions | None = None) -> int:
+    """Build the index and promote it if the gate lets it.
 
     Refused documents are listed with their reasons, and do not make the build fail.
+
+    Returns:
+        0 when the version answers, or was not to; 1 when it was held back or nothing was built.
     """
-    quiet = Console(stderr=True)
+    options = options or BuildOptions()
+    knowledge = settings.knowledge
     try:
-        embedder = load_embedder(settings.knowledge, settings.models.folder)
-        url = settings.knowledge.server_url
-        server = PassageStore.at_server(url) if url else None
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            console=quiet,
-            transient=True,
-        ) as bars:
-            tasks: dict[str, TaskID] = {}
-
-            def show(step: str, done: int, total: int) -> None:
-                if step not in tasks:
-                    tasks[step] = bars.add_task(step, total=total)
-                bars.update(tasks[step], completed=done)
-
-            report = build_index(settings.knowledge, embedder, show, server)
+        server = PassageStore.at_server(knowledge.server_url) if knowledge.server_url else None
+        with (
+            progress_bars() as show,
+            ParallelEmbedder.load(
+                knowledge, settings.models.folder, knowledge.build_threads
+            ) as embedder,
+        ):
+            report = build_index(knowledge, embedder, show, server, options)
     except KnowledgeError as error:
-        return _fail(error, as_json)
+        return fail(error, as_json)
     if as_json:
-        print(json.dumps(_report_fields(report), indent=2, ensure_ascii=False))
+        print_json(_report_fields(report))
     else:
         _print_report(report)
-    return 0
+    return 1 if report.held_back and options.promote else 0
+
+
+def retry(settings: Settings, names: list[str], as_json: bool) -> int:
+    """Fetch and parse anew what failed or was refused, then build; exit codes as `build`."""
+    try:
+        with VersionStore(settings.knowledge.index).building():
+            ledger = Ledger(settings.knowledge.index / LEDGER)
+            try:
+                number = ledger.retry(names)
+            finally:
+                ledger.close()
+    except KnowledgeError as error:
+        return fail(error, as_json)
+    if names and not number:
+        Console(stderr=True).print("nothing of that name has failed; see `knowledge status`")
+        return 1
+    return build(settings, as_json, BuildOptions(why="retry"))
 
 
 def _report_fields(report: BuildReport) -> dict[str, Any]:
     return {
-        "version": report.version,
-        "documents": report.documents,
-        "passages": report.passages,
+        **run_fields(report),
         "refused": [{"document": r.document, "reason": r.reason} for r in report.refused],
+        "refused_count": report.refused_count,
+        "notes": [{"document": document, "note": note} for document, note in report.notes],
         "reused": report.reused,
         "embed_s": report.embed_s,
         "seconds": report.seconds,
+        "verdict": asdict(report.verdict) if report.verdict else None,
+        "pruned": list(report.pruned),
     }
 
 
 def _print_report(report: BuildReport) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     for refusal in report.refused:
         console.print(f"[yellow]refused[/] {escape(refusal.document)}: {escape(refusal.reason)}")
-    how = "nothing changed" if report.reused else f"embedded in {report.embed_s:.1f} s"
+    for document, note in report.notes:
+        console.print(f"[dim]noted[/]   {escape(document)}: {escape(note)}")
+    how = "nothing changed"
+    if report.embedded:
+        how = (
+            f"embedded {report.embedded} in {report.embed_s:.1f} s "
+            f"({report.passages_per_s:.0f} passages/s, at most {report.peak_mb} MB)"
+        )
+    elif not report.reused:
+        how = "nothing to embed"
     console.print(
-        f"{report.documents} documents, {report.passages} passages, {len(report.refused)} refused; "
-        f"{how}; version {report.version} answers from now on ({report.seconds:.1f} s)"
+        f"{report.documents} documents, {report.passages} passages, "
+        f"{report.refused_count} refused (completeness {report.completeness:.1%}); {how}"
     )
+    verdict = report.verdict
+    if verdict and verdict.recall_after is not None and verdict.recall_before is not None:
+        console.print(
+            f"stored questions found: {verdict.recall_after:.1%}, were {verdict.recall_before:.1%}"
+        )
+    if report.held_back:
+        console.print(f"[yellow]{escape(report.held_back)}[/]")
+    else:
+        console.print(f"version {report.version} answers from now on ({report.seconds:.1f} s)")
 
 
-def ask(settings: Settings, question: str, as_json: bool) -> int:
-    """Print the passages a question finds, and the model's answer if its server runs.
+def search(settings: Settings, question: str, as_json: bool, *, with_answer: bool = False) -> int:
+    """Print the passages a question finds, and the model's answer if asked for and it runs.
 
     Works beside running agents. 0 when passages were found, 1 when none was or on an error.
     """
@@ -95,14 +128,20 @@ def ask(settings: Settings, question: str, as_json: bool) -> int:
         finally:
             knowledge.close()
     except KnowledgeError as error:
-        return _fail(error, as_json)
-    answer = asyncio.run(_answer(settings.answering, question, found)) if found.passages else None
+        return fail(error, as_json)
+    answer = None
+    if with_answer and found.passages:
+        answer = asyncio.run(_answer(settings.answering, question, found))
     if as_json:
-        fields: dict[str, Any] = {"question": question, "answer": answer, **asdict(found)}
-        print(json.dumps(fields, indent=2, ensure_ascii=False))
+        print_json({"question": question, "answer": answer, **asdict(found)})
     else:
         _print_found(found, answer)
     return 0 if found.passages else 1
+
+
+def ask(settings: Settings, question: str, as_json: bool) -> int:
+    """`search`, with the model's answer."""
+    return search(settings, question, as_json, with_answer=True)
 
 
 async def _answer(settings: AnsweringSettings, question: str, found: Retrieval) -> str | None:
@@ -138,11 +177,3 @@ def _print_found(found: Retrieval, answer: str | None) -> None:
     if answer is not None:
         console.print(f"\n[bold green]{escape(answer)}[/]\n")
     console.print(f"[dim]{found.took_ms:.1f} ms, version {found.version}[/]")
-
-
-def _fail(error: KnowledgeError, as_json: bool) -> int:
-    if as_json:
-        print(json.dumps({"error": {"code": error.code, "message": str(error)}}))
-    else:
-        Console(stderr=True, highlight=False).print(f"[red]{escape(str(error))}[/]")
-    return 1

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from voice_agent.knowledge.ledger_schema import INCLUDED, connect
-from voice_agent.knowledge.ledger_views import dead_letters
+from voice_agent.knowledge.ledger_views import dead_letters, states
 from voice_agent.knowledge.sources.fetched import Fetched, Validators
 from voice_agent.knowledge.versions import IndexedDocument
 
@@ -164,12 +164,11 @@ class Ledger:
         ).fetchone()
         return float(row["answered_at"]) if row else 0.0
 
-    def note_answer(self, source: str, at: float, reason: str) -> None:
-        """A source was asked; `reason` says why it failed as a whole, empty when it did not."""
-        answered = "" if reason else ", answered_at = :at"
+    def note_answer(self, source: str, at: float | None, reason: str) -> None:
+        """A source was asked, and answered at that time; `reason` says what it left out."""
         self.database.execute(
-            f"UPDATE sources SET reason = :reason{answered} WHERE name = :name",  # noqa: S608
-            {"reason": reason, "at": at, "name": source},
+            "UPDATE sources SET reason = ?, answered_at = coalesce(?, answered_at) WHERE name = ?",
+            (reason, at, source),
         )
 
     def note_fetched(self, source: str, item: Fetched) -> None:
@@ -276,19 +275,23 @@ class Ledger:
         done = self.database.execute("INSERT OR IGNORE INTO told VALUES (?)", (uri,))
         return done.rowcount > 0
 
-    def untold(self, source: str, parser: str) -> list[str]:
-        """Items that a killed run, or another parser, left, and that the source has no more."""
+    def untold(self, source: str, parser: str, *, with_content: bool) -> list[str]:
+        """Items that a killed run, or another parser, left, and that the source has no more.
+
+        Unless `with_content`, only those that never could be fetched: nothing is lost with them.
+        """
+        lost = "(parser != ? OR digest = '')" if with_content else "(parser = '' AND ? != '')"
         rows = self.database.execute(
-            "SELECT uri FROM items WHERE source = ? AND (parser != ? OR digest = '')"
+            f"SELECT uri FROM items WHERE source = ? AND {lost}"  # noqa: S608
             " AND uri NOT IN (SELECT uri FROM told)",
             (source, parser),
         )
         return [row["uri"] for row in rows]
 
-    def holds(self, source: str, uri: str) -> bool:
-        """Whether this item is known."""
+    def was_parsed(self, source: str, uri: str) -> bool:
+        """Whether this item could ever be parsed, or refused."""
         found = self.database.execute(
-            "SELECT 1 FROM items WHERE source = ? AND uri = ?", (source, uri)
+            "SELECT 1 FROM items WHERE source = ? AND uri = ? AND parser != ''", (source, uri)
         )
         return found.fetchone() is not None
 
@@ -399,15 +402,7 @@ class Ledger:
 
     def counts(self) -> dict[str, int]:
         """How many documents are in each state; ``duplicate`` and ``failed`` (items) among them."""
-        found = {
-            row["state"]: int(row["number"])
-            for row in self.database.execute(
-                "SELECT CASE WHEN duplicate != '' THEN 'duplicate' ELSE state END AS state,"
-                " count(*) AS number FROM documents GROUP BY 1"
-            )
-        }
-        failed = self.database.execute("SELECT count(*) FROM items WHERE state = 'failed'")
-        return {**found, "failed": int(failed.fetchone()[0])}
+        return states(self.database)
 
     def size_of_next(self) -> tuple[int, int]:
         """Documents and passages of the next version."""

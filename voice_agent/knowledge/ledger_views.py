@@ -58,3 +58,32 @@ def runs(database: sqlite3.Connection, most: int = 20) -> list[dict[str, Any]]:
          **json.loads(row["report"])}
         for row in rows
     ]  # fmt: skip
+
+
+def states(database: sqlite3.Connection) -> dict[str, int]:
+    """How many documents are in each state, and how many items could not be fetched."""
+    found = {
+        row["state"]: int(row["number"])
+        for row in database.execute(
+            "SELECT CASE WHEN duplicate != '' THEN 'duplicate' ELSE state END AS state,"
+            " count(*) AS number FROM documents GROUP BY 1 ORDER BY 1"
+        )
+    }
+    failed = database.execute("SELECT count(*) FROM items WHERE state = 'failed'").fetchone()[0]
+    return {**found, "failed": int(failed)} if failed else found
+
+
+def source_answers(database: sqlite3.Connection) -> list[dict[str, Any]]:
+    """When each source last answered (Unix time in seconds), and what was wrong since."""
+    rows = database.execute("SELECT name, answered_at, reason FROM sources ORDER BY rank")
+    return [dict(row) for row in rows]
+
+
+def expired(database: sqlite3.Connection, day: str) -> list[tuple[str, str]]:
+    """Documents in the index that are valid no more on this ISO day, with their last day."""
+    rows = database.execute(
+        f"SELECT named, valid_until FROM documents WHERE {INCLUDED} AND valid_until != ''"  # noqa: S608
+        " AND valid_until < ? ORDER BY valid_until, named",
+        (day,),
+    )
+    return [(row["named"], row["valid_until"]) for row in rows]

@@ -40,7 +40,8 @@ def test_a_build_is_promoted(settings: KnowledgeSettings) -> None:
 def test_progress_reaches_the_end_of_each_step(settings: KnowledgeSettings) -> None:
     seen: dict[str, tuple[int, int]] = {}
     build_index(settings, HashedEmbedder(), lambda step, n, of: seen.update({step: (n, of)}))
-    assert seen == {"reading": (2, 2), "embedding": (2, 2)}
+    steps = ("reading", "checking", "embedding", "writing")
+    assert seen == dict.fromkeys(steps, (2, 2))
 
 
 def test_bad_documents_are_reported_and_do_not_stop_the_build(settings: KnowledgeSettings) -> None:
@@ -54,6 +55,7 @@ def test_bad_documents_are_reported_and_do_not_stop_the_build(settings: Knowledg
     ]
     manifest = VersionStore(settings.index).manifest(report.version)
     assert [r["document"] for r in manifest["refused"]] == ["headings.md", "zeros.md"]
+    assert manifest["refused_count"] == 2
 
 
 def test_the_same_documents_give_the_same_version_and_cost_nothing(
