@@ -14,6 +14,7 @@ import io
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,8 @@ from telephony.audio import Resampler, in_frames
 from telephony.media_stream import FRAME_MS, SAMPLE_RATE_HZ
 from voice_agent.config import TurnSettings
 from voice_agent.frames import CallerAudio, CallerVoice
-from voice_agent.speech import hearing, transcriber
-from voice_agent.speech.transcriber import Transcriber
+from voice_agent.speech import hearing, transcriber, whisper
+from voice_agent.speech.transcriber import Transcriber, Transcript
 from voice_agent.turns import completeness, events
 from voice_agent.turns.completeness import CompletenessModel
 from voice_agent.turns.engine import TurnEngine
@@ -70,6 +71,7 @@ class Costs:
 
     transcribe_ms: int = 120
     judge_ms: int = 40
+    trailing_ms: int = 100
 
 
 class Judges:
@@ -85,7 +87,9 @@ class Judges:
         self._transcriber: Transcriber | None = None
         self._completeness: CompletenessModel | None = None
         self._runner = asyncio.Runner()
-        self._whisper = f"{model} {_version(transcriber.__file__, hearing.__file__)}"
+        self._whisper = (
+            f"{model} {_version(transcriber.__file__, hearing.__file__, whisper.__file__)}"
+        )
         self._smart_turn = f"smart-turn {_version(completeness.__file__)}"
 
     def __enter__(self) -> Judges:
@@ -106,9 +110,22 @@ class Judges:
         """smart-turn's probability for 16 kHz samples."""
         return float(self._recall(self._smart_turn, samples, self._complete))
 
+    def trailing(self, samples: Samples, text: str) -> float | None:
+        """How likely these words of 16 kHz samples trail off, a log probability."""
+        known = self._recall(f"{self._whisper} {text}", samples, partial(self._trailing, text))
+        return float(known) if known else None
+
     def _transcribe(self, samples: Samples) -> str:
+        return self._runner.run(self._ears().transcribe(samples)).text
+
+    def _trailing(self, text: str, samples: Samples) -> str:
+        heard = Transcript(text, 0.0, 0.0, "", 0.0)
+        judged = self._runner.run(self._ears().trailing(samples, heard))
+        return "" if judged is None else f"{judged:.4f}"
+
+    def _ears(self) -> Transcriber:
         self._transcriber = self._transcriber or self._load_transcriber()
-        return self._runner.run(self._transcriber.transcribe(samples)).text
+        return self._transcriber
 
     def _complete(self, samples: Samples) -> str:
         self._completeness = self._completeness or CompletenessModel()
@@ -174,6 +191,7 @@ def replay(heard: Heard, settings: TurnSettings, judges: Judges, costs: Costs) -
     commits: list[Commit] = []
     answers: list[tuple[int, events.TurnEvent]] = []
     began_ms, text = 0, ""
+    paused = _between(heard, 0, 0)
     for event in _with_answers(heard, answers):
         if isinstance(event, events.PauseTranscribed):
             text = event.text
@@ -182,13 +200,18 @@ def replay(heard: Heard, settings: TurnSettings, judges: Judges, costs: Costs) -
                 case events.BeginUtterance(at_ms, settled):
                     began_ms = at_ms if settled else max(0, at_ms - PRE_ROLL_MS)
                 case events.ExaminePause(pause, through_ms):
-                    samples = _between(heard, began_ms, through_ms)
+                    samples = paused = _between(heard, began_ms, through_ms)
                     words = events.PauseTranscribed(pause, judges.transcribe(samples))
                     answers.append((through_ms + costs.transcribe_ms, words))
                     answers.append(_judged(pause, through_ms, samples, judges, costs))
                 case events.JudgeAgain(pause, through_ms):
                     samples = _between(heard, began_ms, through_ms)
                     answers.append(_judged(pause, through_ms, samples, judges, costs))
+                case events.JudgeTrailing(pause):
+                    assert isinstance(event, events.VoiceMeasured)  # noqa: S101 - time passes
+                    if (judged := judges.trailing(paused, text)) is not None:
+                        trailing = events.TrailingJudged(pause, judged)
+                        answers.append((event.at_ms + costs.trailing_ms, trailing))
                 case events.CommitReply():
                     assert isinstance(event, events.VoiceMeasured)  # noqa: S101 - time passes
                     commits.append(Commit(event.at_ms, text))

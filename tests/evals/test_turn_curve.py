@@ -46,9 +46,12 @@ def unloaded() -> Transcriber:
 class Fixed(Judges):
     """Answers known beforehand, at the models' edge; counts how often it is asked."""
 
-    def __init__(self, folder: Path, text: str, probability: float) -> None:
+    def __init__(
+        self, folder: Path, text: str, probability: float, trails_off: float = -4.5
+    ) -> None:
         super().__init__(unloaded, "fixed", folder / "bench" / "turns.sqlite")
         self.text, self.probability, self.asked = text, probability, 0
+        self.trails_off = trails_off
 
     def _transcribe(self, samples: Samples) -> str:
         self.asked += 1
@@ -56,6 +59,9 @@ class Fixed(Judges):
 
     def _complete(self, samples: Samples) -> str:
         return str(self.probability)
+
+    def _trailing(self, text: str, samples: Samples) -> str:
+        return str(self.trails_off)
 
 
 def test_a_sure_end_is_committed_soon_and_a_doubtful_one_late(tmp_path: Path) -> None:
@@ -85,6 +91,17 @@ def test_a_pause_that_sounds_like_an_end_is_a_false_cut_in(tmp_path: Path) -> No
     with Fixed(tmp_path / "b", "I have a sofa", 0.01) as judges:
         result = outcome(caller, replay(caller, SETTINGS, judges, Costs()))
     assert [pause.cut_in_ms for pause in result.pauses] == [None]
+
+
+def test_words_that_trail_off_are_waited_for(tmp_path: Path) -> None:
+    caller = heard((0, 2000))
+    delays = []
+    for number, trails_off in enumerate((-8.0, -4.5, -1.0)):
+        with Fixed(tmp_path / str(number), "I have a sofa", 0.8, trails_off) as judges:
+            delays.append(outcome(caller, replay(caller, SETTINGS, judges, Costs())).delay_ms)
+    first, second, third = delays
+    assert first is not None and second is not None and third is not None
+    assert first < second < third
 
 
 def test_answers_are_kept_by_content(tmp_path: Path) -> None:

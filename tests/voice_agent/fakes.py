@@ -11,6 +11,7 @@ import numpy as np
 from tests.voice_agent.passages import passage
 from voice_agent.answering.chat_protocol import Finished, Item, Message, Token
 from voice_agent.knowledge.index import Passage, Retrieval
+from voice_agent.knowledge.query import Query
 from voice_agent.speech.spoken_text import as_spoken
 from voice_agent.speech.synthesiser import SynthesiserUnreachable
 from voice_agent.speech.transcriber import Transcript
@@ -64,6 +65,9 @@ class FakeEars:
             took_ms=1.0,
         )
 
+    async def trailing(self, samples: np.ndarray, heard: Transcript) -> float | None:
+        return None
+
     def next(self) -> None:
         """Go on to the next utterance."""
         if len(self.says) > 1:
@@ -90,11 +94,11 @@ class FakeLibrary:
         self.error = error
         self.queries: list[str] = []
 
-    async def search(self, query: str, limit: int | None = None) -> Retrieval:
-        self.queries.append(query)
+    async def search(self, query: Query, limit: int | None = None) -> Retrieval:
+        self.queries.append(query.text)
         if self.error:
             raise self.error
-        return Retrieval(self.passages, query, 1.0, self.version)
+        return Retrieval(self.passages, query.text, 1.0, self.version)
 
     async def reload_if_changed(self) -> bool:
         return False

@@ -55,6 +55,20 @@ class Reader:
             frames=lasting(frames, len(samples)),
         )
 
+    def trailing(self, samples: Samples, text: str, known: Progress) -> float | None:
+        """Log probability that the words of 16 kHz samples, ``text``, trail off; ``None``: it
+        cannot be told. What is settled of them is left out."""
+        settled = known.settled
+        if settled.decoding is not None:
+            text = text.removeprefix(settled.decoding.text)
+        rest = samples[settled.samples :]
+        duration_s = len(rest) / SAMPLE_RATE_HZ
+        if not text.strip() or hearing.is_silence(rest) or duration_s > hearing.MAX_WINDOW_S:
+            return None
+        frames = self._whisper.log_mel.frames(samples, known.frames)[:, settled.samples // HOP :]
+        encoded = self._whisper.encode(frames, hearing.windows_s(duration_s)[0])
+        return self._whisper.trailing(encoded, text.strip())
+
     def _read_from(
         self,
         known: Progress,

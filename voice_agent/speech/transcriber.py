@@ -152,6 +152,26 @@ class Transcriber:
         finally:
             self._under_way -= 1
 
+    async def trailing(self, samples: Samples, heard: Transcript) -> float | None:
+        """Log probability that what was ``heard`` in ``samples`` trails off, as words do that go
+        on; ``None``: it cannot be told, or the workers are busy with words.
+
+        Raises:
+            TranscriberError: the engine failed.
+        """
+        if self._under_way >= self._workers:
+            return None
+        loop = asyncio.get_running_loop()
+        self._under_way += 1
+        try:
+            return await loop.run_in_executor(
+                self._threads, self._reader.trailing, samples, heard.text, heard.progress
+            )
+        except Exception as error:
+            raise TranscriberError("the recogniser failed") from error
+        finally:
+            self._under_way -= 1
+
     def close(self) -> None:
         """Drop what waits; what runs ends in its thread."""
         self._threads.shutdown(wait=False, cancel_futures=True)

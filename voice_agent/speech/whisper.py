@@ -23,6 +23,11 @@ CONTEXT_TOKENS = 12
 _FRAMES_PER_S = 100
 _MARK_S = 0.02
 _LANGUAGE_CERTAIN = 0.8
+_CLOSING = " .,…?!-–"
+_TRAILS_OFF = ("...", " -")
+_MOST_TOKENS = 448
+_STEPS_BEYOND = 4
+"""CTranslate2 takes no more steps than half of ``max_length``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Whisper:
         if settings.prompt.strip():
             words = tokenizer.encode(" " + settings.prompt.strip())
             self._expected = words[:MAX_PROMPT_TOKENS]
+        self._trails = [tokenizer.encode(mark)[0] for mark in _TRAILS_OFF]
         self._suppressed = list(get_suppressed_tokens(tokenizer, [-1]))
         self.log_mel = LogMel(model.feature_extractor.mel_filters)
 
@@ -75,7 +81,7 @@ class Whisper:
             encoded,
             [prompt],
             beam_size=BEAM,
-            max_length=min(448, len(prompt) + hearing.most_tokens(duration_s)),
+            max_length=min(_MOST_TOKENS, len(prompt) + hearing.most_tokens(duration_s)),
             no_repeat_ngram_size=hearing.no_repeat_tokens(span_s),
             suppress_blank=True,
             suppress_tokens=self._suppressed,
@@ -116,6 +122,33 @@ class Whisper:
             else:
                 words.append(Word(text.strip(), (token,), starts.get(number, 0.0)))
         return words
+
+    def trailing(self, encoded: Any, text: str) -> float | None:
+        """Log probability that "…" or "–" follows these words; ``None`` where they are too many.
+
+        The engine is made to say the words, and asked what it would have said next.
+        """
+        words = self._tokenizer.encode(" " + text.rstrip(_CLOSING))
+        prompt = [*self._tokenizer.sot_sequence, self._tokenizer.no_timestamps, *words]
+        most = len(prompt) + len(words) + _STEPS_BEYOND
+        if most > _MOST_TOKENS:
+            return None
+        result = self._model.model.generate(
+            encoded,
+            [prompt],
+            beam_size=1,
+            max_length=most,
+            suppress_blank=False,
+            suppress_tokens=[],
+            return_logits_vocab=True,
+        )[0]
+        # a row a token, the given ones included
+        rows = np.array(result.logits[0], dtype=np.float64)
+        rows = rows.reshape(-1, rows.shape[-1])
+        if len(rows) <= len(words):
+            return None
+        logits = rows[len(words)] - rows[len(words)].max()
+        return float(np.log(np.exp(logits[self._trails]).sum() / np.exp(logits).sum()))
 
     def text(self, tokens: tuple[int, ...]) -> str:
         """Tokens as text."""

@@ -1,9 +1,10 @@
 """How much silence ends a turn, and which sounds are no turn at all. Pure.
 
-Four witnesses are weighed as log odds, so that they add up: the sound (smart-turn's probability),
-the words (do they ask for more?), how long the caller has spoken, and the caller's own rhythm (do
-they pause in the middle of turns?). The balance is turned into silence: enough of it, and
-``end_silence_ms`` will do; the less of it, the longer, up to ``max_silence_ms``.
+Five witnesses are weighed as log odds, so that they add up: the sound (smart-turn's probability),
+the words (do they ask for more?), how long the caller has spoken, the caller's own rhythm (do they
+pause in the middle of turns?) and, where these doubt, whether the recogniser hears the words trail
+off. The balance is turned into silence: enough of it, and ``end_silence_ms`` will do; the less of
+it, the longer, up to ``max_silence_ms``.
 """
 
 from __future__ import annotations
@@ -24,10 +25,16 @@ FAINT_DB = 24.0
 SILENT_DB = -60.0
 """Softer than this (dB of full scale) is silence, however softly the caller speaks."""
 
-_SURE, _UNSURE, _DOUBTING = 1.8, 0.3, -1.1
+_SURE, _UNSURE, _DOUBTING = 1.6, 0.0, -1.2
 """Log odds over ``complete_threshold``: from the first on the shortest silence will do, at the
 second ``_UNSURE_MS`` are needed, from the third on the longest."""
-_UNSURE_MS = 660
+_UNSURE_MS = 560
+_ROUNDED_OFF_MS = 800
+"""A whole question or a courtesy needs no longer silence than this, whatever the sound says."""
+_TRAILING_WEIGHT, _TRAILING_USUAL, _TRAILING_MOST = 0.6, -4.5, 2.0
+"""Whisper gives "…" or "–" after the last word a log probability of -5.0 at the median of 86 ends
+of orders, and of -3.5 at 114 pauses. With it nine in ten ends need 0.54 s of silence instead of
+1.1 s at the same share of cut-ins, 10 %. Qwen 0.5B's probability of a full stop told nothing."""
 _USUAL_TURN_MS = 1750
 _LENGTH_WEIGHT = 2.0
 _LENGTH_BOUNDS = (-2.0, 0.8)
@@ -77,7 +84,7 @@ _ROUNDED_OFF = re.compile(
     r"\b(please|thanks|thank you|thank you (very|so) much|that('s| is) (all|it|fine|right|correct)|"
     r"(good)?bye)[\s.!?]*$"
     r"|(^|[.?!,] )(and |so |well |okay |ok )*(how|what|where|when|why|who|which|do|does|did|is|are)"
-    r"( [^ .?!]+){3,}\?\s*$",
+    r"( [^ .?!]+){2,}\?\s*$",
     re.IGNORECASE,
 )
 """Courtesies that close, and questions with a question word or a verb in front. Requests ("can I
@@ -112,8 +119,10 @@ def silence_needed_ms(
     completeness: float | None,
     spoken_ms: int = _USUAL_TURN_MS,
     rhythm: Rhythm = Rhythm(),
+    trailing: float | None = None,
 ) -> int:
-    """Silence after which the turn is over; ``spoken_ms``: from the turn's first sound to its last.
+    """Silence after which the turn is over; ``spoken_ms``: from the turn's first sound to its last,
+    ``trailing``: log probability that the words trail off.
 
     Between ``end_silence_ms`` for a sentence that sounds and reads complete and
     ``max_silence_ms`` for one that does not. ``None`` stands for not known yet.
@@ -121,9 +130,11 @@ def silence_needed_ms(
     if text is None or completeness is None or _asks_for_more(text):
         return settings.max_silence_ms
     balance = _log_odds(completeness) - _log_odds(settings.complete_threshold)
-    balance += _words(text) + _length(text, spoken_ms) + _habit(rhythm)
+    balance += _words(text) + _length(text, spoken_ms) + _habit(rhythm) + _trailing(trailing)
     shortest, longest = settings.end_silence_ms, settings.max_silence_ms
     middle = min(max(_UNSURE_MS, shortest), longest)
+    if _ROUNDED_OFF.search(text):
+        longest = min(longest, max(_ROUNDED_OFF_MS, middle))
     return round(
         float(np.interp(balance, (_DOUBTING, _UNSURE, _SURE), (longest, middle, shortest)))
     )
@@ -171,6 +182,13 @@ def _length(text: str, spoken_ms: int) -> float:
     least, most = _LENGTH_BOUNDS
     weighed = _LENGTH_WEIGHT * math.log(max(spoken_ms, 1) / _USUAL_TURN_MS)
     return min(most, max(least, weighed))
+
+
+def _trailing(log_probability: float | None) -> float:
+    if log_probability is None:
+        return 0.0
+    weighed = _TRAILING_WEIGHT * (_TRAILING_USUAL - log_probability)
+    return min(_TRAILING_MOST, max(-_TRAILING_MOST, weighed))
 
 
 def _habit(rhythm: Rhythm) -> float:

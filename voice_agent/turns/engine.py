@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import Enum, auto
+from functools import partial
 
 from voice_agent.config import TurnSettings
 from voice_agent.turns.endpointing import (
@@ -28,7 +29,6 @@ from voice_agent.turns.endpointing import (
     is_backchannel,
     is_faint,
     silence_needed_ms,
-    together,
 )
 from voice_agent.turns.events import (
     AgentHeard,
@@ -41,7 +41,6 @@ from voice_agent.turns.events import (
     EndInterruption,
     ExaminePause,
     InterimHeard,
-    JudgeAgain,
     KeyPressed,
     LineChanged,
     PauseTranscribed,
@@ -53,18 +52,18 @@ from voice_agent.turns.events import (
     Speculate,
     StopAgent,
     TakeKeys,
+    TrailingJudged,
     TranscribeInterim,
     TurnEvent,
     VoiceMeasured,
 )
+from voice_agent.turns.evidence import Evidence
 from voice_agent.turns.keypad import Keypad
 from voice_agent.turns.silent_caller import SilentCaller
 
 INTERIM_EVERY_MS = 400
 ENDING_MS = 40
 """After so little silence transcription begins: most of these are gaps between words."""
-JUDGE_AGAIN_MS = 180
-"""Two judgements of a silence err less often than one; later ones take the silence for an end."""
 PAUSE_MS = 500
 """A pause so long, in a turn that goes on, tells how this caller speaks."""
 BACKCHANNEL_MS = 200
@@ -110,9 +109,7 @@ class TurnEngine:
         self._pause_began_ms = 0
         self._settled = ""
         self._rhythm = Rhythm()
-        self._text: str | None = None
-        self._judgements: list[float] = []
-        self._judging_again = False
+        self._evidence = Evidence()
         self._replies = 0
         self._speculation: int | None = None
         self._committed: tuple[int, str] | None = None
@@ -148,7 +145,11 @@ class TurnEngine:
                 return self._take_words(text if believed or not self._agent_talking() else "")
             case CompletenessJudged(pause, probability):
                 if pause == self._pause:
-                    self._judgements.append(probability)
+                    self._evidence.judgements.append(probability)
+                return []
+            case TrailingJudged(pause, log_probability):
+                if pause == self._pause:
+                    self._evidence.trailing = log_probability
                 return []
             case AgentHeard(audible, asking):
                 self._agent_audible = audible
@@ -241,7 +242,7 @@ class TurnEngine:
             self._caller = Caller.PAUSING
             self._pause += 1
             self._pause_began_ms = self._now_ms
-            self._forget_pause()
+            self._evidence = Evidence()
             decisions.append(ExaminePause(self._pause, self._now_ms))
         return decisions
 
@@ -254,33 +255,30 @@ class TurnEngine:
         too_long = self._now_ms - self._began_ms >= self._settings.max_utterance_s * 1000
         if self._voice_run_ms >= self._settings.onset_ms and not too_long:
             return self._go_on()
-        if self._text is None or (self._voice_run_ms and not too_long):
-            return self._judge_again()
         silence_ms = self._now_ms - self._last_voice_ms
-        needed_ms = self._silence_needed_ms(self._text)
-        if silence_ms < needed_ms and not too_long:
-            return self._judge_again()
-        return self._end_turn(needed_ms, silence_ms)
+        again = partial(self._evidence.judge_again, self._pause, self._now_ms, silence_ms)
+        text = self._evidence.text
+        if text is None or (self._voice_run_ms and not too_long):
+            return again()
+        needed_ms = self._silence_needed_ms(text)
+        if silence_ms >= needed_ms or too_long:
+            return self._end_turn(needed_ms, silence_ms)
+        doubted = needed_ms > self._settings.end_silence_ms
+        return again() + (self._evidence.judge_trailing(self._pause) if doubted else [])
 
     def _silence_needed_ms(self, text: str) -> int:
         if self._only_listened(text):
             return BACKCHANNEL_MS
         if not text:
             return 0 if self._stopped else self._settings.end_silence_ms
-        spoken_ms = self._last_voice_ms - self._first_voice_ms
-        judged = together(self._judgements)
-        return silence_needed_ms(self._settings, text, judged, spoken_ms, self._rhythm)
-
-    def _judge_again(self) -> list[Decision]:
-        if self._judging_again or self._now_ms - self._last_voice_ms < JUDGE_AGAIN_MS:
-            return []
-        self._judging_again = True
-        return [JudgeAgain(self._pause, self._now_ms)]
-
-    def _forget_pause(self) -> None:
-        self._text = None
-        self._judgements = []
-        self._judging_again = False
+        return silence_needed_ms(
+            self._settings,
+            text,
+            self._evidence.completeness,
+            self._last_voice_ms - self._first_voice_ms,
+            self._rhythm,
+            self._evidence.trailing,
+        )
 
     def _go_on(self) -> list[Decision]:
         """The caller had only paused."""
@@ -291,8 +289,8 @@ class TurnEngine:
         self._last_voice_ms = self._now_ms
         self._pause += 1
         decisions = self._drop_speculation()
-        if self._text and self._pause_began_ms - self._began_ms >= PART_AFTER_MS:
-            self._settled = f"{self._settled} {self._text}".strip()
+        if self._evidence.text and self._pause_began_ms - self._began_ms >= PART_AFTER_MS:
+            self._settled = f"{self._settled} {self._evidence.text}".strip()
             self._began_ms = self._pause_began_ms
             decisions.append(BeginUtterance(self._began_ms, settled=True))
         return decisions
@@ -304,7 +302,7 @@ class TurnEngine:
 
     def _end_turn(self, needed_ms: int, silence_ms: int) -> list[Decision]:
         decisions: list[Decision] = []
-        text, voiced_ms = self._text or "", self._voiced_ms
+        text, voiced_ms = self._evidence.text or "", self._voiced_ms
         if not text or self._only_listened(text):
             decisions += self._drop_speculation()
             if self._stopped:
@@ -331,7 +329,7 @@ class TurnEngine:
 
     def _end_utterance(self) -> None:
         self._caller = Caller.QUIET
-        self._forget_pause()
+        self._evidence = Evidence()
         self._prepared = self._settled = ""
         self._voice_run_ms = 0
         self._pause += 1
@@ -344,13 +342,13 @@ class TurnEngine:
         return [Prepare(self._question(text))]
 
     def _take_words(self, text: str) -> list[Decision]:
-        self._text = text.strip()
+        text = self._evidence.text = text.strip()
         decisions = self._drop_speculation()
-        if not self._text:
+        if not text:
             return decisions
         self._replies += 1
         self._speculation = self._replies
-        return [*decisions, Speculate(self._replies, self._question(self._text))]
+        return [*decisions, Speculate(self._replies, self._question(text))]
 
     def _question(self, text: str) -> str:
         return " ".join(part for part in (self._carried, self._settled, text) if part)

@@ -46,6 +46,14 @@ class CompletenessJudged:
 
 
 @dataclass(frozen=True, slots=True)
+class TrailingJudged:
+    """How likely the words at pause number ``pause`` trail off: a log probability."""
+
+    pause: int
+    log_probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class AgentHeard:
     """Whether the caller hears the agent now; ``asking``: it is a question, so "yes" answers it."""
 
@@ -87,6 +95,7 @@ TurnEvent: TypeAlias = (
     | InterimHeard
     | PauseTranscribed
     | CompletenessJudged
+    | TrailingJudged
     | AgentHeard
     | ReplyOver
     | KeyPressed
@@ -133,6 +142,13 @@ class JudgeAgain:
 
     pause: int
     through_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeTrailing:
+    """The other witnesses doubt that the turn is over: ask whether its words trail off."""
+
+    pause: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +239,7 @@ Decision: TypeAlias = (
     | TranscribeInterim
     | ExaminePause
     | JudgeAgain
+    | JudgeTrailing
     | Prepare
     | Speculate
     | DropReply

@@ -32,7 +32,7 @@ from voice_agent.frames import (
 )
 from voice_agent.records import metrics
 from voice_agent.reply import AfterReply, Reply, Road
-from voice_agent.speech.transcriber import Transcript
+from voice_agent.speech.transcriber import TranscriberError, Transcript
 from voice_agent.turns import events
 from voice_agent.turns.engine import TurnEngine
 from voice_agent.turns.utterance import (
@@ -68,6 +68,9 @@ class Ears(Protocol):
         so_far: Transcript | None = None,
     ) -> Transcript:
         """What was said in 16 kHz mono samples; ``so_far``: what is known of their beginning."""
+
+    async def trailing(self, samples: Samples, heard: Transcript) -> float | None:
+        """Log probability that the words heard in these samples trail off; ``None``: unknown."""
 
 
 class Judgement(Protocol):
@@ -108,6 +111,7 @@ class TurnTaker(FrameProcessor):
         self._interims = 0
         self._dropped = 0
         self._speech_end_ms = 0
+        self._pause_ms = 0
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Caller audio ends here; the rest is noted and passed on."""
@@ -184,6 +188,8 @@ class TurnTaker(FrameProcessor):
                 self._examine(pause, through_ms)
             case events.JudgeAgain(pause, through_ms):
                 self._start(self._judge(pause, self._audio.between(self._began_ms, through_ms)))
+            case events.JudgeTrailing(pause):
+                self._start(self._judge_trailing(pause))
             case events.Prepare(text):
                 await self.push_frame(QuestionForeseen(text, self._history()))
             case events.Speculate(number, text):
@@ -246,6 +252,7 @@ class TurnTaker(FrameProcessor):
     def _examine(self, pause: int, through_ms: int) -> None:
         for stale in self._examining:
             stale.cancel()
+        self._pause_ms = through_ms
         samples = self._audio.between(self._began_ms, through_ms)
         self._speech_end_ms = self._began_ms + last_voiced_ms(samples)
         self._examining = (
@@ -256,6 +263,18 @@ class TurnTaker(FrameProcessor):
     async def _judge(self, pause: int, samples: Samples) -> None:
         probability = await self._judgement.judge(samples)
         await self._react(events.CompletenessJudged(pause, probability))
+
+    async def _judge_trailing(self, pause: int) -> None:
+        if self._transcript is None:
+            return
+        samples = self._audio.between(self._began_ms, self._pause_ms)
+        try:
+            judged = await self._ears.trailing(samples, self._transcript)
+        except TranscriberError as error:  # one witness less; the turn ends without it
+            log.warning("trailing_failed", code=error.code)
+            return
+        if judged is not None:
+            await self._react(events.TrailingJudged(pause, judged))
 
     async def _hear(self, pause: int, samples: Samples) -> None:
         try:

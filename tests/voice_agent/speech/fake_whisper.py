@@ -58,6 +58,8 @@ class Reading:
     text: str
     no_speech: float = 0.05
     score: float = -0.2
+    trailing: float = 0.0
+    """Logit of "…" after the last word; every other token has 0."""
 
 
 @dataclass
@@ -90,11 +92,16 @@ class FakeWhisper:
         self.windows.append(features.shape[1])
         return "encoded"
 
-    def _generate(self, _: str, prompts: list[list[int]], **__: Any) -> list[Any]:
+    def _generate(self, _: str, prompts: list[list[int]], **how: Any) -> list[Any]:
         self.prompts.append(prompts[0])
         reading = self.readings[0] if len(self.readings) == 1 else self.readings.pop(0)
         if isinstance(reading, Exception):
             raise reading
+        if how.get("return_logits_vocab"):
+            words = sum(token < VOCABULARY["<|endoftext|>"] for token in prompts[0])
+            rows = np.zeros((words + 2, len(VOCABULARY)), np.float32)
+            rows[words, VOCABULARY["[UNK]"]] = reading.trailing
+            return [SimpleNamespace(logits=[rows])]
         marks = VOCABULARY["<|notimestamps|>"] + 1
         tokens = [
             marks + int(float(word[1:]) * 50) if word.startswith("@") else VOCABULARY["Ġ" + word]

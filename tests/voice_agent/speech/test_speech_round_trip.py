@@ -56,3 +56,18 @@ async def test_what_is_said_is_heard(synthesiser: Synthesiser) -> None:
         heard = (await transcriber.transcribe(samples)).text.lower()
         assert all(word in heard for word in words), heard
     transcriber.close()
+
+
+async def test_a_sentence_broken_off_trails_off_more_than_a_whole_one(
+    synthesiser: Synthesiser,
+) -> None:
+    transcriber = Transcriber.load(TranscriberSettings(model="whisper-tiny.en"), MODELS)
+    said = "I would like to return the sofa."
+    audio = b"".join([piece async for piece in synthesiser.speak(said)])
+    whole = np.frombuffer(audio, "<i2")
+    judged = []
+    for samples in (whole, whole[: len(whole) * 55 // 100]):
+        heard = await transcriber.transcribe(samples)
+        judged.append(await transcriber.trailing(samples, heard) or 0.0)
+    transcriber.close()
+    assert judged[0] < judged[1] < 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,14 @@ from tests.voice_agent.speech.fake_whisper import (
 )
 from voice_agent.config import TranscriberSettings
 from voice_agent.models import ModelMissing
-from voice_agent.speech.transcriber import Transcriber, TranscriberError, TranscriberUnusable
+from voice_agent.speech.continuing import Progress, Settled
+from voice_agent.speech.hearing import Decoding
+from voice_agent.speech.transcriber import (
+    Transcriber,
+    TranscriberError,
+    TranscriberUnusable,
+    Transcript,
+)
 
 MODELS = Path("var/models")
 
@@ -182,3 +190,57 @@ async def test_the_small_model_hears_nothing_in_noise_and_survives_any_length() 
         loud = np.random.default_rng(0).integers(-32_768, 32_767, int(16_000 * seconds))
         await transcriber.transcribe(loud.astype(np.int16))
     transcriber.close()
+
+
+def heard(text: str) -> Transcript:
+    return Transcript(text, 0.0, -0.2, "en", 1.0)
+
+
+async def test_words_that_the_engine_would_end_with_an_ellipsis_trail_off() -> None:
+    transcriber, engine = transcriber_that_reads(
+        Reading("", trailing=-3.0), Reading("", trailing=0.0), Reading("", trailing=3.0)
+    )
+    judged = [await transcriber.trailing(voice(2.0), heard("order oak desk.")) for _ in range(3)]
+    assert None not in judged
+    low, middle, high = (value or 0.0 for value in judged)
+    assert low < middle < high < 0
+    assert engine.prompts[0][-3:] == ids("Ġorder", "Ġoak", "Ġdesk")
+
+
+async def test_of_a_long_utterance_only_what_is_not_settled_is_judged() -> None:
+    transcriber, engine = transcriber_that_reads(Reading("", trailing=1.0))
+    settled = Settled(samples=32_000, decoding=Decoding("yes no", 0.0, -0.2))
+    known = replace(heard("yes no order"), progress=Progress(settled=settled))
+    assert await transcriber.trailing(voice(4.0), known) is not None
+    assert engine.prompts[0][-1:] == ids("Ġorder")
+    assert VOCABULARY["Ġno"] not in engine.prompts[0]
+
+
+@pytest.mark.parametrize(
+    ("samples", "text"),
+    [
+        (voice(1.0), ""),
+        (np.zeros(16_000, np.int16), "order"),
+        (voice(31.0), "order"),
+        (voice(2.0), "order " * 300),
+    ],
+)
+async def test_nothing_is_said_of_what_cannot_be_judged(samples: np.ndarray, text: str) -> None:
+    transcriber, _ = transcriber_that_reads(Reading(""))
+    assert await transcriber.trailing(samples, heard(text)) is None
+
+
+async def test_judging_the_words_never_keeps_words_waiting() -> None:
+    transcriber, engine = transcriber_that_reads(Reading("oak"))
+    engine.hold.clear()
+    busy = asyncio.create_task(transcriber.transcribe(voice(1.0)))
+    await asyncio.sleep(0)
+    assert await transcriber.trailing(voice(1.0), heard("oak")) is None
+    engine.hold.set()
+    assert (await busy).text == "oak"
+
+
+async def test_an_engine_that_fails_to_judge_is_a_transcriber_error() -> None:
+    transcriber, _ = transcriber_that_reads(RuntimeError("broken"))
+    with pytest.raises(TranscriberError):
+        await transcriber.trailing(voice(1.0), heard("oak"))

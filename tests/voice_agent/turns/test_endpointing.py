@@ -22,9 +22,6 @@ SHORTEST, LONGEST = SETTINGS.end_silence_ms, SETTINGS.max_silence_ms
 @pytest.mark.parametrize(
     "text",
     [
-        "How much is delivery?",
-        "What are you looking for?",
-        "Who is it for?",
         "Can I change my address?",
         "That's my number?",
         "I'd like that.",
@@ -38,6 +35,22 @@ SHORTEST, LONGEST = SETTINGS.end_silence_ms, SETTINGS.max_silence_ms
 def test_a_whole_sentence_that_sounds_whole_ends_soon(text: str) -> None:
     assert silence_needed_ms(SETTINGS, text, 0.95) == SHORTEST
     assert silence_needed_ms(SETTINGS, text, 0.01) == LONGEST
+
+
+@pytest.mark.parametrize(
+    "text", ["How much is delivery?", "What are you looking for?", "Who is it for?", "Goodbye."]
+)
+def test_a_whole_question_ends_before_long_however_it_sounds(text: str) -> None:
+    assert silence_needed_ms(SETTINGS, text, 0.95) == SHORTEST
+    assert SHORTEST < silence_needed_ms(SETTINGS, text, 0.001, 300) <= LONGEST / 2
+
+
+def test_words_that_trail_off_need_more_silence() -> None:
+    def needed_ms(trailing: float | None) -> int:
+        return silence_needed_ms(SETTINGS, "A small sofa", 0.7, trailing=trailing)
+
+    assert SHORTEST < needed_ms(-7.0) < needed_ms(None) < needed_ms(-3.0) < LONGEST
+    assert needed_ms(-1.0) == needed_ms(0.0), "one witness does not decide alone"
 
 
 @pytest.mark.parametrize(

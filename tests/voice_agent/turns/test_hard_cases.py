@@ -244,6 +244,29 @@ def test_completeness_is_judged_again_once_as_the_silence_grows() -> None:
     assert again.through_ms - line.of(e.ExaminePause)[-1].through_ms >= 60
 
 
+def test_doubt_is_put_to_the_recogniser_once_when_the_sound_has_been_judged_twice() -> None:
+    def asked(completeness: float, trailing: float) -> int:
+        line = Line()
+        line.speak()
+        line.silence(PAUSE_MS)
+        line.words("I want to return a sofa", completeness)
+        line.silence(SETTINGS.end_silence_ms - PAUSE_MS - 40)
+        pause = line.of(e.JudgeAgain)[-1].pause
+        assert line.of(e.JudgeTrailing) == []
+        line.tell(e.CompletenessJudged(pause, completeness))
+        line.silence(40)
+        for judged in line.of(e.JudgeTrailing):
+            line.tell(e.TrailingJudged(judged.pause + 1, 0.0))
+            line.tell(e.TrailingJudged(judged.pause, trailing))
+        line.silence(SETTINGS.max_silence_ms)
+        (commit,) = line.of(e.CommitReply)
+        assert len(line.of(e.JudgeTrailing)) == (completeness < 0.9)
+        return commit.silence_ms
+
+    assert asked(0.995, 0.0) <= SETTINGS.end_silence_ms + 20
+    assert asked(0.85, -8.0) < asked(0.85, -4.5) < asked(0.85, -1.0)
+
+
 def test_a_caller_who_pauses_in_mid_turn_is_given_more_time_from_then_on() -> None:
     def silence_before_answer_ms(line: Line) -> int:
         line.speak(1800)
