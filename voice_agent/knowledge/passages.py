@@ -17,6 +17,7 @@ CHUNKER = "sections-2"
 MAX_TOKENS = 110  # reading a prompt costs about 5 ms a token on a CPU
 _MAX_VERIFIED_TOKENS = 200  # an approved answer is spoken whole; the embedder sees 256 tokens
 _MAX_WORD = 100  # characters; the tokenizer counts anything longer as one token
+_MARKDOWN = MarkdownIt("commonmark").enable("table")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(]?[A-Z0-9])")
 _BLANK_LINE = re.compile(r"\n\s*\n")
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
@@ -115,7 +116,7 @@ def _plain_sections(document: Document) -> Iterator[tuple[str, list[str]]]:
 
 def _markdown_sections(document: Document) -> Iterator[tuple[str, list[str]]]:
     """Heading path and blocks of each section that has a text of its own."""
-    root = SyntaxTreeNode(MarkdownIt("commonmark").enable("table").parse(document.text))
+    root = SyntaxTreeNode(_MARKDOWN.parse(document.text))
     path: dict[int, str] = {}
     blocks: list[str] = []
     for node in root.children:
