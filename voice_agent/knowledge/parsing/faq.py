@@ -14,7 +14,7 @@ from voice_agent.knowledge.errors import DocumentRefused
 from voice_agent.knowledge.parsing.csv_rows import BrokenRow, read_rows
 from voice_agent.knowledge.parsing.extracted import Unreadable
 from voice_agent.knowledge.parsing.formats import Format
-from voice_agent.knowledge.parsing.language import code_of
+from voice_agent.knowledge.parsing.language import code_of, language_of
 from voice_agent.knowledge.parsing.markup import has_markup, without_entities
 
 _COLUMNS = frozenset(
@@ -36,12 +36,13 @@ class FaqReader:
 
     `document_id` and `source` are the file's; a row's own id is its `id`, or else a digest of its
     question, so that rows keep theirs when others come and go. `to_markdown` makes Markdown of an
-    answer with HTML in it.
+    answer with HTML in it. A row too short to tell its language has the file's `language`.
     """
 
     document_id: str
     source: str
     to_markdown: Callable[[str], str]
+    language: str = ""
 
     def read(self, text: str, kind: Format) -> Iterator[Document | DocumentRefused]:
         """Every row, as a document or as a refusal with the number of its line.
@@ -108,7 +109,8 @@ class FaqReader:
             text=answer if markdown else without_entities(answer),
             markdown=markdown,
             digest=hashlib.sha256(described.encode()).hexdigest(),
-            language=code_of(_text(fields, "language")),
+            language=code_of(_text(fields, "language"))
+            or language_of(f"{question}\n{answer}", self.language),
             valid_from=valid_from,
             valid_until=valid_until,
             verified=_truth(fields, "verified"),

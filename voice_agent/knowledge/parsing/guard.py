@@ -62,6 +62,8 @@ class Guard:
             except (OSError, EOFError, ValueError) as error:
                 self._end()
                 raise Unreadable("its reader broke: out of memory, or a file made to") from error
+            if "spent" in answer:
+                self._end()
         if "refused" in answer:
             raise Unreadable(str(answer["refused"]))
         return Extracted(**answer["extracted"])

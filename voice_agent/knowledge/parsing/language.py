@@ -11,7 +11,7 @@ _SAMPLE = 2_000  # characters; more does not change the answer
 _MIN_LETTERS = 24
 _SURE_LETTERS = 120
 _MIN_PROBABILITY = 0.9
-_MARKUP = re.compile(r"https?://\S+|[#*_`|>\[\]()~\\-]+|\d+")
+_MARKUP = re.compile(r"""https?://\S+|[#*_`|>\[\]()~\\",;:{}-]+|\d+""")
 _CODE = re.compile(r"^([A-Za-z]{2})(?:[-_]\w+)*$")
 
 

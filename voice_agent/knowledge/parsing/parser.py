@@ -82,7 +82,12 @@ class Parser:
 
     def _faq(self, fetched: Fetched, kind: Format, content: bytes) -> Parsed:
         text = decode(content, charset_of(fetched.media_type))
-        reader = FaqReader(_document_id(fetched.uri, kind), fetched.uri, self._answer_markdown)
+        reader = FaqReader(
+            document_id=_document_id(fetched.uri, kind),
+            source=fetched.uri,
+            to_markdown=self._answer_markdown,
+            language=code_of(fetched.language) or language_of(text),
+        )
         documents: list[Document] = []
         refused: list[DocumentRefused] = []
         for row in reader.read(text, kind):

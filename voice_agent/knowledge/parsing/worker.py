@@ -19,6 +19,7 @@ from voice_agent.knowledge.parsing.extracted import Extracted, Unreadable
 from voice_agent.knowledge.parsing.parsed import Limits
 
 _DEPTH = 20_000  # converters recurse; how deep a page may be is bounded by libxml2
+_NEARLY_ALL = 0.6  # of the memory allowed; addresses run out before it is filled
 
 
 def _read(kind: str, content: bytes, told: dict[str, Any], limits: Limits) -> Extracted:
@@ -44,11 +45,13 @@ def _answer(kind: str, content: bytes, told: dict[str, Any], limits: Limits) -> 
         return {"extracted": asdict(_read(kind, content, told, limits))}
     except Unreadable as error:
         return {"refused": str(error)}
-    except MemoryError:
-        return {"refused": f"needs more than {limits.max_memory_bytes // 1_000_000} MB to read"}
     except RecursionError:
         return {"refused": "nested too deeply"}
     except Exception as error:  # a library met something it was not written for
+        most = limits.max_memory_bytes
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > _NEARLY_ALL * most
+        if grown or isinstance(error, MemoryError):  # libxml2 has other names for it
+            return {"refused": f"needs more than {most // 1_000_000} MB to read", "spent": True}
         reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
         return {"refused": f"damaged: {reason}"}
 
