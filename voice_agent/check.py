@@ -131,8 +131,8 @@ def _files(settings: Settings) -> Iterator[Finding]:
     documents = settings.knowledge.documents
     if not documents.is_dir():
         yield Finding("file_missing", f"knowledge.documents: there is no folder {documents}")
-    elif next(documents.rglob("*.md"), None) is None:
-        yield Finding("file_missing", f"knowledge.documents: no Markdown file in {documents}")
+    elif not settings.knowledge.sources and not any(documents.iterdir()):
+        yield Finding("file_missing", f"knowledge.documents: {documents} is empty")
     tls = settings.gateway.sip.tls
     if tls and not tls.certificate.is_file():
         yield Finding(

@@ -27,6 +27,8 @@ from voice_agent.turns.voice import VoiceModel
 
 log = structlog.get_logger(__name__)
 
+_LOOK_FOR_KNOWLEDGE_S = 1.0
+
 
 @dataclass(slots=True)
 class Engines:
@@ -75,6 +77,12 @@ class Engines:
             log.error("language_model_not_warmed", code=error.code, reason=str(error))
         self.warm = True
         log.info("engines_warmed", phrases=len(phrases))
+
+    async def follow_knowledge(self) -> None:
+        """Take each newly promoted version, so that it answers the next turn; never ends."""
+        while True:  # a look is one small read; other processes promote, and cannot wake us
+            await asyncio.sleep(_LOOK_FOR_KNOWLEDGE_S)
+            await self.knowledge.reload_if_changed()
 
     async def ready(self) -> dict[str, bool]:
         """Which engines can serve a call now."""

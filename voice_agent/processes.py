@@ -75,6 +75,7 @@ def ports(settings: Settings) -> list[Port]:
 
 
 OWN_AGENT = ("voice_agent", "agent")
+KNOWLEDGE_WATCHER = "knowledge-watcher"
 
 
 def plan(
@@ -139,6 +140,19 @@ def plan(
             environment={"OPENBLAS_NUM_THREADS": "1"},
         )
     )
+    if settings.knowledge.watch_s:
+        command = [python, "-m", "voice_agent", "knowledge", "watch", "--config", str(config)]
+        wanted.append(
+            Process(
+                KNOWLEDGE_WATCHER,
+                tuple(command),
+                "",
+                priority=25,
+                stop_wait_s=5,
+                autostart=False,  # the index is built before
+                environment={"OPENBLAS_NUM_THREADS": "1"},
+            )
+        )
     web = settings.gateway.web
     ready = http_url(web.host, web.port, "/readyz") if web.enabled else ""
     command = [python, "-m", "voice_agent", "gateway", "--config", str(config)]

@@ -14,8 +14,9 @@ from pathlib import Path
 from voice_agent import phone_prompts
 from voice_agent.check import findings
 from voice_agent.config import Settings
+from voice_agent.knowledge.versions import VersionStore
 from voice_agent.models import locate
-from voice_agent.processes import OWN_AGENT, http_url, loopback_of, plan
+from voice_agent.processes import KNOWLEDGE_WATCHER, OWN_AGENT, http_url, loopback_of, plan
 from voice_agent.supervision import Report, ServeError, Supervisor, wait_ready, watch
 
 __all__ = [
@@ -77,19 +78,25 @@ def prepare(settings: Settings) -> None:
         raise NotPrepared(found[0].message + more)
 
 
-def build_knowledge(config: Path) -> None:
+def build_knowledge(settings: Settings, config: Path, report: Report) -> None:
     """Build the index if it is missing or out of date, in a process of its own.
 
+    Where that fails, or the gate holds the new version back, the one in place goes on answering.
+
     Raises:
-        NotPrepared: with the builder's last line.
+        NotPrepared: none is in place; with the builder's last line.
     """
     command = [sys.executable, "-m", "voice_agent", "knowledge", "build", "--config", str(config)]
     done = subprocess.run(  # noqa: S603  # our own command
         command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
     )
     if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise NotPrepared(f"knowledge: {lines[-1] if lines else 'cannot be built'}")
+        lines = (done.stderr.strip() or done.stdout).strip().splitlines()
+        problem = f"knowledge: {lines[-1] if lines else 'cannot be built'}"
+        current = VersionStore(settings.knowledge.index).current_or_none()
+        if done.returncode == 2 or current is None:
+            raise NotPrepared(problem)
+        report(problem)
 
 
 @contextmanager
@@ -123,8 +130,10 @@ def running(
     try:
         supervisor.start()  # the engines load while the index is looked at
         report("building the knowledge index if it has changed")
-        build_knowledge(config)
+        build_knowledge(settings, config, report)
         supervisor.launch("agent")
+        if settings.knowledge.watch_s:
+            supervisor.launch(KNOWLEDGE_WATCHER)
         if phone_prompts.missing(settings.gateway.prompts):
             wait_ready(supervisor, ["synthesiser"], report)
             report("speaking the phone prompts")

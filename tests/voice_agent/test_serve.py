@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.voice_agent.test_check import free_port
 from voice_agent.check import unreachable
 from voice_agent.config import Settings
 from voice_agent.processes import Process, plan, ports, supervisor_conf
-from voice_agent.serve import NotPrepared, addresses, prepare
+from voice_agent.serve import NotPrepared, addresses, build_knowledge, prepare
 from voice_agent.supervision import ServeError, Supervisor, wait_ready
 
 
@@ -189,6 +190,33 @@ def test_the_gateway_stops_before_the_agent_and_the_engines_last() -> None:
     processes = plan(Settings(), Path("c.yaml"), voice=Path("v.onnx"), language_model=Path("m"))
     by_priority = sorted(processes, key=lambda process: -process.priority)
     assert [process.name for process in by_priority[:2]] == ["gateway", "agent"]
+
+
+def test_documents_are_watched_only_when_asked_for() -> None:
+    def names(**knowledge: object) -> list[str]:
+        settings = Settings.model_validate({"knowledge": knowledge})
+        processes = plan(settings, Path("c.yaml"), voice=None, language_model=None)
+        return [process.name for process in processes]
+
+    assert names() == ["agent", "gateway"]
+    assert names(watch_s=10) == ["agent", "knowledge-watcher", "gateway"]
+
+
+def test_a_build_that_fails_stops_serve_only_when_nothing_answers(tmp_path: Path) -> None:
+    knowledge = {"documents": str(tmp_path / "none"), "index": str(tmp_path / "index")}
+    config = tmp_path / "c.yaml"
+    tree = {"knowledge": knowledge, "models": {"folder": str(tmp_path / "models")}}
+    config.write_text(yaml.safe_dump(tree))
+    settings, said = Settings.model_validate(tree), list[str]()
+    with pytest.raises(NotPrepared, match="knowledge: "):
+        build_knowledge(settings, config, said.append)
+    (tmp_path / "index").mkdir(exist_ok=True)
+    (tmp_path / "index" / "current").write_text("v1\n")
+    build_knowledge(settings, config, said.append)
+    assert [line.partition(":")[0] for line in said] == ["knowledge"]
+    config.write_text("knowledge: {nonsense: 1}")
+    with pytest.raises(NotPrepared, match="unknown key"):
+        build_knowledge(settings, config, said.append)
 
 
 def test_a_language_model_that_runs_elsewhere_is_not_started() -> None:

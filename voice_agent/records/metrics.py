@@ -40,6 +40,14 @@ repairs = Counter(
     "voice_agent_repairs", "Answers replaced by a passage's own words, by reason", ["reason"]
 )
 tokens = Counter("voice_agent_tokens", "Tokens read, found in the cache, and written", ["kind"])
+retrievals = Counter(
+    "voice_agent_retrievals", "Turns that looked something up: found, nothing, late", ["outcome"]
+)
+best_scores = Histogram(
+    "voice_agent_retrieval_best_score",
+    "Score of the best passage a turn found",
+    buckets=tuple(step / 20 for step in range(1, 21)),
+)
 records_lost = Counter("voice_agent_records_lost", "Records that were not written", ["reason"])
 
 
@@ -69,6 +77,12 @@ def count_tokens(finished: CountedTokens) -> None:
 def observe_turn(reply: Reply) -> None:
     """Add a turn that is over: its stages, its latency, and how it ended."""
     turns.labels(end_reason=reply.end_reason or "unknown").inc()
+    if (retrieval := reply.retrieval) is not None:
+        scores = [passage.score for passage in retrieval.passages]
+        outcome = "late" if retrieval.late else "found" if scores else "nothing"
+        retrievals.labels(outcome=outcome).inc()
+        if outcome == "found":
+            best_scores.observe(max(scores))
     stages_ms = reply.stages_ms()
     for stage in STAGES:
         if stage in stages_ms:

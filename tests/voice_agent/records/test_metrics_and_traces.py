@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +53,19 @@ def test_a_turn_is_counted_with_its_stages_and_latency() -> None:
     assert [_sample(name, **labels) for name, labels in names] == [each + 1 for each in before]
 
 
+@pytest.mark.parametrize("outcome", ["found", "nothing", "late"])
+def test_what_was_looked_up_is_counted_by_what_came_of_it(outcome: str) -> None:
+    reply = _reply()
+    assert reply.retrieval is not None
+    passages = reply.retrieval.passages if outcome == "found" else ()
+    reply.retrieval = replace(reply.retrieval, passages=passages, late=outcome == "late")
+    counted = _sample("voice_agent_retrievals_total", outcome=outcome)
+    scored = _sample("voice_agent_retrieval_best_score_count")
+    metrics.observe_turn(reply)
+    assert _sample("voice_agent_retrievals_total", outcome=outcome) == counted + 1
+    assert _sample("voice_agent_retrieval_best_score_count") == scored + (outcome == "found")
+
+
 def test_a_reply_without_any_marks_is_counted_too() -> None:
     before = _sample("voice_agent_turns_total", end_reason="unknown")
     metrics.observe_turn(Reply(1, "t1", ""))
@@ -74,6 +88,10 @@ def test_a_turn_record_holds_what_the_answer_stood_on_and_what_was_heard() -> No
         {"document_id": "d1", "passage_id": "d1#2", "score": 0.6124, "source": "returns.md"},
     )
     assert (record.knowledge_version, record.query) == ("v1", "return it")
+    assert (record.retrieval["version"], record.retrieval["query"]) == ("v1", "return it")
+    assert [(p["passage_id"], p["score"]) for p in record.retrieval["passages"]] == [
+        ("d1#2", 0.61237)
+    ]
     assert record.answer == "It costs $5. Not said."
     assert record.spoken == "It costs five dollars."
     assert record.heard_by_caller == "It costs"
