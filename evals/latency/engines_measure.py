@@ -18,8 +18,8 @@ from voice_agent.answering.chat_protocol import Message
 from voice_agent.answering.language_model import Finished, LanguageModel, Token
 from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.config import Settings
-from voice_agent.knowledge.documents import read_documents
 from voice_agent.knowledge.passages import Passage, cut_into_passages
+from voice_agent.knowledge.sources.reading import read_documents
 from voice_agent.speech.clauses import ClauseSplitter
 
 QUESTIONS = "configs/knowledge_questions.yaml"

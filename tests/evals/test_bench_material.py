@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evals.latency.material import with_documents
 from voice_agent.config import Settings
-from voice_agent.knowledge.documents import read_documents
+from voice_agent.knowledge.sources.reading import read_documents
 
 
 def test_documents_of_another_folder_are_added_to_the_configured_ones(tmp_path: Path) -> None:

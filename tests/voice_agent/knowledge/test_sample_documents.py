@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from voice_agent.knowledge.documents import Document, read_documents
+from voice_agent.knowledge.documents import Document
 from voice_agent.knowledge.passages import Passage, cut_into_passages
+from voice_agent.knowledge.sources.reading import read_documents
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 WORD_LIMIT = 75
