@@ -60,33 +60,48 @@ class Answer:
             return 0.0
 
 
-class _PublicConnection(HTTPConnection):
-    """Refuses addresses that are not public, once connected: no name can lead round that."""
+def _pool_classes(private_addresses: bool) -> dict[str, type]:
+    """Pools whose connections refuse private addresses and never read an answer they do not need.
 
-    def _new_conn(self) -> Any:
-        return _public(super()._new_conn())
+    The address is looked at once connected, so no name and no redirect leads round that. An answer
+    that is retried or redirected is closed: urllib3 would read it to its end, however far that is.
+    """
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> Any:
+            return _allowed(super()._new_conn(), private_addresses)
+
+        def getresponse(self) -> Any:
+            return _left_unread(super().getresponse())
+
+    class Tls(HTTPSConnection):
+        def _new_conn(self) -> Any:
+            return _allowed(super()._new_conn(), private_addresses)
+
+        def getresponse(self) -> Any:
+            return _left_unread(super().getresponse())
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = Tls
+
+    return {"http": PlainPool, "https": TlsPool}
 
 
-class _PublicTlsConnection(HTTPSConnection):
-    def _new_conn(self) -> Any:
-        return _public(super()._new_conn())
-
-
-class _PublicPool(HTTPConnectionPool):
-    ConnectionCls = _PublicConnection
-
-
-class _PublicTlsPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicTlsConnection
-
-
-def _public(socket: Any) -> Any:
+def _allowed(socket: Any, private_addresses: bool) -> Any:
     address = ipaddress.ip_address(socket.getpeername()[0].partition("%")[0])
     mapped = getattr(address, "ipv4_mapped", None)
-    if not (mapped or address).is_global:
+    if not private_addresses and not (mapped or address).is_global:
         socket.close()
         raise _PrivateAddress(str(address))
     return socket
+
+
+def _left_unread(response: Any) -> Any:
+    response.drain_conn = response.close
+    return response
 
 
 class Web:
@@ -106,8 +121,7 @@ class Web:
         self._sleep = sleep
         self._next_at = clock()
         self._pools = urllib3.PoolManager(num_pools=8, maxsize=1)
-        if not limits.private_addresses:
-            self._pools.pool_classes_by_scheme = {"http": _PublicPool, "https": _PublicTlsPool}
+        self._pools.pool_classes_by_scheme = _pool_classes(limits.private_addresses)
 
     def get(self, url: str, etag: str = "", last_modified: str = "") -> Answer:
         """Ask for a page; with validators, only if it has changed.

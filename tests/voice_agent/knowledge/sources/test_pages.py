@@ -70,6 +70,12 @@ def test_429_500_and_a_lost_connection_are_tried_again(server: WebServer) -> Non
     assert len(server.asked) == 4
 
 
+def test_an_error_is_not_read_to_its_end(server: WebServer) -> None:
+    endless = Reply(b"x" * 1000, 500, headers={"Content-Length": str(10**12)})
+    server.replies["/a"] = [endless, PAGE]
+    assert kinds(source(server, "/a").fetch({})) == {f"{server.url}/a": "Fetched"}
+
+
 def test_trying_again_ends(server: WebServer) -> None:
     server.replies["/a"] = Reply(status=500)
     failed = failure(server, "/a")

@@ -51,7 +51,7 @@ class WebServer:
                     self.send_header(name, value)
                 self.send_header("Content-Type", reply.media_type)
                 promised = len(reply.body) + (1000 if reply.break_off else 0)
-                if reply.status != 304:
+                if reply.status != 304 and "Content-Length" not in reply.headers:
                     self.send_header("Content-Length", str(promised))
                 self.end_headers()
                 self.wfile.write(reply.body)
