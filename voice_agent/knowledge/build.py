@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +59,8 @@ class BuildReport:
     `reused` says that this version had been built before; `verdict` is absent when the gate was
     not asked. `completeness` is the share of what the sources offer that can be found,
     `freshness_lag_s` the longest time from a document's change to its being in a version,
-    `peak_mb` the most memory the process has used.
+    `passages_per_s` counts what was embedded from the first fetch to a complete version, `peak_mb`
+    is the most memory the process has used.
     """
 
     version: str
@@ -115,7 +117,8 @@ def build_index(
         ledger = Ledger(settings.index / LEDGER)
         try:
             build = _Build(settings, embedder, progress, server, options or BuildOptions(), ledger)
-            return build.run(from_settings(settings) if sources is None else sources)
+            with closing(build):
+                return build.run(from_settings(settings) if sources is None else sources)
         finally:
             ledger.close()
 
@@ -146,6 +149,9 @@ class _Build:
         made_by = " ".join(str(part) for part in self._parts.values())
         self._pipeline = Pipeline(ledger, embedder, made_by, progress, options.reached)
 
+    def close(self) -> None:
+        self._pipeline.close()
+
     def run(self, sources: Sequence[Source]) -> BuildReport:
         started_at, started = time.time(), time.perf_counter()
         pipeline, ledger = self._pipeline, self._ledger
@@ -164,6 +170,7 @@ class _Build:
         refused_count = self._refused_count()
         if not reused:
             self._write(version, refused, refused_count)
+        ingest_s = time.perf_counter() - started
         with ledger.step():
             lag_s = ledger.note_indexed(version, time.time())
         self._options.reached("indexed")
@@ -186,7 +193,7 @@ class _Build:
             failed=pipeline.counts.failed,
             refused_count=refused_count,
             embedded=pipeline.counts.embedded,
-            passages_per_s=round(pipeline.counts.embedded / max(pipeline.counts.embed_s, 1e-3), 1),
+            passages_per_s=round(pipeline.counts.embedded / max(ingest_s, 1e-3), 1),
             peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             completeness=round(documents / offered, 4),
             freshness_lag_s=round(lag_s, 1),

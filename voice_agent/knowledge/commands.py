@@ -95,8 +95,8 @@ def _print_report(report: BuildReport) -> None:
     how = "nothing changed"
     if report.embedded:
         how = (
-            f"embedded {report.embedded} in {report.embed_s:.1f} s "
-            f"({report.passages_per_s:.0f} passages/s, at most {report.peak_mb} MB)"
+            f"embedded {report.embedded} ({report.passages_per_s:.0f} passages/s from source to "
+            f"index, at most {report.peak_mb} MB)"
         )
     elif not report.reused:
         how = "nothing to embed"

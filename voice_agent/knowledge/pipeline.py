@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 PARSER = str(getattr(parsing, "IDENTITY", "1"))
 """Whatever was parsed by another one is fetched and parsed anew."""
+_CHECKED_AT_ONCE = 256
 WINDOW = 1_024
 """Passages embedded between two commits: enough to sort them by length, seconds to repeat."""
 
@@ -81,10 +83,18 @@ class Pipeline:
         self._embedder = embedder
         self._progress = progress
         self._reached = reached
+        self._checked = 0
+        self._to_embed: list[Passage] = []
+        self._ahead: tuple[list[bytes], Future[Vectors]] | None = None
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="embedding")
         if ledger.fact("made_by") != made_by:
             self._change()
             ledger.begin_again_from_parsed()
             ledger.note_fact("made_by", made_by)
+
+    def close(self) -> None:
+        """End the thread that embeds."""
+        self._worker.shutdown(cancel_futures=True)
 
     @property
     def changed(self) -> bool:
@@ -130,6 +140,8 @@ class Pipeline:
             match result:
                 case Fetched():
                     self._take(name, result, parser)
+                    if self.counts.fetched % _CHECKED_AT_ONCE == 0:
+                        self._check_parsed()
                 case Unchanged():
                     self.counts.unchanged += 1
                     if result.validators is not None:
@@ -207,10 +219,18 @@ class Pipeline:
 
     def check(self) -> None:
         """Refuse what cannot be what its author meant, cut the rest, and find duplicates."""
+        self._check_parsed()
+        self._embed_ahead()
+        self._keep_ahead()
+        if self.changed:
+            self._find_duplicates()
+
+    def _check_parsed(self) -> None:
         waiting = self._ledger.counts().get("parsed", 0)
         if waiting:
             self._change()
-        for done, row in enumerate(self._ledger.in_state("parsed"), 1):
+        total = self._checked + waiting
+        for row in self._ledger.in_state("parsed"):
             document = self.contents.document(row.digest)
             reason = checks.fault(document) if document else "its parsed text is lost; retry it"
             passages: list[Passage] = []
@@ -226,9 +246,11 @@ class Pipeline:
                         row, len(passages), checks.words_hash(document), checks.likeness(document)
                     )
             self._reached("checked")
-            self._progress("checking", done, waiting)
-        if self.changed:
-            self._find_duplicates()
+            self._checked += 1
+            self._progress("checking", self._checked, total)
+            self._to_embed += passages
+            if len(self._to_embed) >= WINDOW:
+                self._embed_ahead()
 
     def _find_duplicates(self) -> None:
         """The first document of an id or a text stays; of near-equal ones, all do, with a note."""
@@ -265,10 +287,35 @@ class Pipeline:
 
     # --- embedded ------------------------------------------------------------------------------
 
+    def _embed_ahead(self) -> None:
+        """Embed what has been checked, on other cores, while further documents are checked."""
+        passages, self._to_embed = self._to_embed, []
+        self._keep_ahead()
+        _, _, missing = self._looked_up(passages)
+        if missing:
+            self._ahead = list(missing), self._worker.submit(self._timed, list(missing.values()))
+
+    def _keep_ahead(self) -> None:
+        if self._ahead is not None:
+            (keys, made), self._ahead = self._ahead, None
+            self._keep(keys, made.result())
+
+    def _timed(self, texts: list[str]) -> Vectors:
+        started = time.perf_counter()
+        made = self._embedder.embed(texts)
+        self.counts.embed_s += time.perf_counter() - started
+        return made
+
+    def _keep(self, keys: list[bytes], made: Vectors) -> list[tuple[bytes, Vectors]]:
+        new = list(zip(keys, made, strict=True))
+        with self._ledger.step():
+            self.contents.keep_vectors(new)
+        self.counts.embedded += len(new)
+        return new
+
     def embed(self) -> None:
-        """Embed the passages of what has been checked, many at a time, sorted by length."""
-        total = self._ledger.passages_to_embed()
-        started, done = time.perf_counter(), 0
+        """See that there is a vector for each passage of the next version."""
+        total, done = self._ledger.passages_to_embed(), 0
         rows: list[DocumentRow] = []
         passages: list[Passage] = []
         for row in self._ledger.included_in_state("checked"):
@@ -283,7 +330,6 @@ class Pipeline:
         if rows:
             done += self._embed(passages, rows)
             self._progress("embedding", done, total)
-        self.counts.embed_s += time.perf_counter() - started
 
     def _embed(self, passages: list[Passage], documents: list[DocumentRow]) -> int:
         """Documents whose last passage is in an earlier call are embedded once this one is."""
@@ -295,18 +341,19 @@ class Pipeline:
 
     def vectors_of(self, passages: Sequence[Passage]) -> tuple[list[bytes], dict[bytes, Vectors]]:
         """The key of each passage's vector, and the vectors, made and kept where they are new."""
+        keys, kept, missing = self._looked_up(passages)
+        if missing:
+            kept.update(self._keep(list(missing), self._timed(list(missing.values()))))
+        return keys, kept
+
+    def _looked_up(
+        self, passages: Sequence[Passage]
+    ) -> tuple[list[bytes], dict[bytes, Vectors], dict[bytes, str]]:
         texts = [passage.embedded_text for passage in passages]
         keys = [vector_key(self._embedder.identity, text) for text in texts]
         kept = self.contents.vectors(keys)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in kept}
-        if missing:
-            made = self._embedder.embed(list(missing.values()))
-            new = list(zip(missing, made, strict=True))
-            with self._ledger.step():
-                self.contents.keep_vectors(new)
-            self.counts.embedded += len(new)
-            kept.update(new)
-        return keys, kept
+        return keys, kept, missing
 
     def passages_of_next(self) -> Iterator[tuple[DocumentRow, list[Passage]]]:
         """The documents of the next version with what they are cut into, in order."""

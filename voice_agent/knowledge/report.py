@@ -119,12 +119,14 @@ def gather(settings: Settings, days: int, now: float | None = None) -> Report:
 
     Raises:
         IndexMissing, IndexUnusable: no version answers.
-        RecordsUnusable: there are no records.
+        RecordsUnusable: the records cannot be read.
     """
     at = time.time() if now is None else now
     store = VersionStore(settings.knowledge.index)
     version = store.current()
-    looked = look_over(turns_since(settings.records.path, at - days * DAY_S), at, days)
+    records = settings.records.path
+    turns = turns_since(records, at - days * DAY_S) if records.exists() else ()
+    looked = look_over(turns, at, days)
     used: list[PassageUse] = []
     never: list[str] = []
     documents: set[str] = set()

@@ -214,7 +214,7 @@ def test_copies_are_left_out_and_near_copies_noted(
     del shelf.texts["terms"]
     report = build(settings, shelf)
     assert report.refused == ()
-    assert [document for document, _ in report.notes] == ["terms_old.md"]
+    assert [document for document, _ in report.notes] == ["terms_too.md"]
 
 
 def test_an_id_belongs_to_the_first_that_has_it(settings: KnowledgeSettings, shelf: Shelf) -> None:
