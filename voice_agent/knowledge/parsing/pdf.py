@@ -23,6 +23,7 @@ _GREY = 215  # darker than this behind white letters makes them readable
 _FAINT = 25
 _SCAN_SHARE = 0.5  # of the page, under one picture
 _BOLD_WEIGHT = 600
+_MOSTLY = 0.9  # of a line's letters; one that only begins in bold is no heading
 _LINE_ENDS = (10, 13)
 _NO_LETTERS = (0x02, 0xFFFE)  # PDFium's mark where a word was cut at the end of a line
 _INVISIBLE = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP)
@@ -88,23 +89,24 @@ def _lines(page: pypdfium2.PdfPage, scanned: bool) -> Iterator[Line]:
     textpage = page.get_textpage()
     looks = _Looks(page, textpage, scanned)
     letters: list[str] = []
-    line: tuple[_Look, float, float] | None = None
+    line: tuple[float, float] | None = None
     sizes: list[float] = []
+    bold = 0
 
     def finished() -> Line | None:
         if line is None:
             return None
-        look, bottom, top = line
+        bottom, top = line
         size = max(set(sizes), key=sizes.count)
         text = " ".join("".join(letters).split())
-        return Line(text, size, look.bold, bottom / height, top / height)
+        return Line(text, size, bold > _MOSTLY * len(sizes), bottom / height, top / height)
 
     for index in range(textpage.count_chars()):
         code = pdfium.FPDFText_GetUnicode(textpage, index)
         if code in _LINE_ENDS:
             if done := finished():
                 yield done
-            letters, sizes, line = [], [], None
+            letters, sizes, line, bold = [], [], None, 0
             continue
         if code in _NO_LETTERS or not 0 < code < 0x110000 or 0xD800 <= code < 0xE000:
             continue
@@ -115,8 +117,9 @@ def _lines(page: pypdfium2.PdfPage, scanned: bool) -> Iterator[Line]:
                 continue
             if line is None:
                 _, bottom, _, top = textpage.get_charbox(index, loose=True)
-                line = (look, bottom, top)
+                line = (bottom, top)
             sizes.append(look.size)
+            bold += look.bold
         letters.append(letter)
     if done := finished():
         yield done

@@ -6,21 +6,22 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _LARGER = 1.12  # times the size of the body: a heading
 _LONGEST_HEADING = 120
 _MOST_HEADING_SIZES = 4
 _MARGIN = 0.1  # of the page's height, where running heads and feet are
-_REPEATED = 0.5  # of the pages
 _REPEATED_PAGES = 3
-_GAP = 0.6  # of a line's height, more between lines begins a paragraph
+_GAP = 1.35  # times the usual distance of lines begins a paragraph
 _FULL_LINE = 0.6  # of the longest; a shorter one may end its paragraph
 _NUMBER = re.compile(r"\d+")
 _BULLET = re.compile(r"^(?:[•‣◦▪●○■–*·]|\(?\d{1,2}[.)])\s+")
 _MARK = re.compile(r"^[•‣◦▪●○■–*·]\s+")
 _SENTENCE_END = (".", "!", "?", ":", ";")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|#~])")
-_BLOCK = re.compile(r"^([-+=]|\d+[.)](?=\s))")
+_BLOCK = re.compile(r"^(\d*)([-+=.)])(?=\s|[-=]*$)")
+_CONTENTS = re.compile(r"(?:\s?\.){4,}\s*\d*$")  # an entry of a table of contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ def markdown_of_lines(pages: Sequence[Sequence[Line]]) -> tuple[str, str]:
     kept = _without_running_heads(pages)
     body = _body_size(line for page in kept for line in page)
     levels = _heading_levels(kept, body)
+    leading = _leading(kept, body)
     blocks: list[str] = []
     paragraph: list[str] = []
     title = ""
@@ -65,7 +67,7 @@ def markdown_of_lines(pages: Sequence[Sequence[Line]]) -> tuple[str, str]:
                     title = line.text
             else:
                 last_heading = ""
-                if before and _begins(before, line, longest):
+                if before and _begins(before, line, longest, leading):
                     end_paragraph()
                 paragraph.append(line.text)
             before = line
@@ -74,17 +76,19 @@ def markdown_of_lines(pages: Sequence[Sequence[Line]]) -> tuple[str, str]:
 
 
 def _without_running_heads(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
-    """Lines in the margins that most pages share, numbers apart, and bare page numbers."""
+    """Lines in the margins that several pages share, numbers apart, and bare page numbers."""
     counts = Counter(
         key for page in pages for key in {_same(line) for line in page if _in_margin(line)}
     )
-    most = max(_REPEATED_PAGES, _REPEATED * len(pages))
     return [
         [
             line
             for line in page
             if line.text
-            and not (_in_margin(line) and (counts[_same(line)] >= most or line.text.isdigit()))
+            and not _CONTENTS.search(line.text)
+            and not (
+                _in_margin(line) and (counts[_same(line)] >= _REPEATED_PAGES or line.text.isdigit())
+            )
         ]
         for page in pages
     ]
@@ -103,6 +107,17 @@ def _body_size(lines: Iterable[Line]) -> float:
     for line in lines:
         counts[line.size] += len(line.text)
     return counts.most_common(1)[0][0] if counts else 0.0
+
+
+def _leading(pages: Sequence[Sequence[Line]], body: float) -> float:
+    """The usual distance from line to line of the body, as a share of the page's height."""
+    distances: Counter[float] = Counter()
+    for page in pages:
+        for before, line in pairwise(page):
+            if before.size == line.size == body and before.bottom > line.bottom:
+                distances[round(before.bottom - line.bottom, 3)] += 1
+    most = max(distances.values(), default=0)
+    return min((d for d, count in distances.items() if count == most), default=1.0)
 
 
 def _kind(line: Line, body: float) -> tuple[float, bool]:
@@ -132,15 +147,15 @@ def _heading_levels(pages: Sequence[Sequence[Line]], body: float) -> dict[tuple[
 
 def _continues(before: Line, line: Line) -> bool:
     """Whether a heading goes on in the next line."""
-    return before.size == line.size and before.bottom - line.top < _GAP * (line.top - line.bottom)
+    return before.size == line.size and before.bottom - line.top < 0.6 * (line.top - line.bottom)
 
 
-def _begins(before: Line, line: Line, longest: int) -> bool:
+def _begins(before: Line, line: Line, longest: int, leading: float) -> bool:
     """Whether a line begins a new paragraph."""
     if _BULLET.match(line.text):
         return True
-    gap = before.bottom - line.top
-    if gap > _GAP * max(line.top - line.bottom, 0.001) or gap < -0.05:
+    distance = before.bottom - line.bottom
+    if distance > _GAP * leading or distance < -leading:
         return True
     return before.text.endswith(_SENTENCE_END) and len(before.text) < _FULL_LINE * longest
 
@@ -156,4 +171,4 @@ def _joined(lines: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _BLOCK.sub(r"\\\1", _MARKDOWN.sub(r"\\\1", text))
+    return _BLOCK.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\1", text))

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from voice_agent.knowledge.sources.fetched import Source, SourceUnusable
-from voice_agent.knowledge.sources.settings import CustomSourceSettings, SourceSettings
+from voice_agent.knowledge.sources.settings import CustomSourceSettings
 
 if TYPE_CHECKING:
     from voice_agent.config import KnowledgeSettings
@@ -21,9 +21,8 @@ def from_settings(settings: KnowledgeSettings) -> list[Source]:
     from voice_agent.knowledge.sources.folder import FolderSource
 
     sources: list[Source] = [FolderSource.of_documents(settings.documents)]
-    configured: tuple[SourceSettings, ...] = getattr(settings, "sources", ())
     cache = settings.index / "sources"
-    for source in configured:
+    for source in settings.sources:
         match source.kind:
             case "folder":
                 sources.append(FolderSource(source.name, source.path))

@@ -77,6 +77,22 @@ def test_text_that_cannot_be_seen_is_left_out(document: Read, hidden: Words) -> 
     assert "thirty days" in text
 
 
+def test_a_table_of_contents_is_left_out(document: Read) -> None:
+    page = [Words("1 Returns . . . . . . . . 4", 720), Words("2 Costs........17", 706), *BODY]
+    text = document("a.pdf", a_pdf([page])).text
+    assert text.startswith("You have thirty days")
+
+
+def test_a_line_that_only_begins_in_bold_is_no_heading(document: Read) -> None:
+    page = [
+        *BODY,
+        Words("Note", 600, bold=True),
+        Words("that this does not hold for mattresses", 600, x=100),
+        Words("and for beds, which have rules of their own, told elsewhere in this book.", 586),
+    ]
+    assert "#" not in document("a.pdf", a_pdf([page])).text
+
+
 def test_white_letters_on_a_dark_box_stay(document: Read) -> None:
     page = [*BODY, Words("Open on Sundays as well", 500, grey=1.0)]
     assert "Open on Sundays" in document("a.pdf", a_pdf([page], boxes=[(60, 490, 300, 30)])).text
@@ -87,11 +103,17 @@ def test_the_text_layer_of_a_scan_is_read(document: Read) -> None:
     assert document("scan.pdf", scan).text == "Recognised from the picture"
 
 
-def test_markup_in_a_pdf_stays_text(document: Read) -> None:
-    text = document(
-        "a.pdf", a_pdf([[Words("# 5 * 3 <b> [x] is no markup at all here.", 700)]])
-    ).text
-    assert text == r"\# 5 \* 3 \<b\> \[x\] is no markup at all here."
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("# 5 * 3 <b> [x] is no markup here.", r"\# 5 \* 3 \<b\> \[x\] is no markup here."),
+        ("12. August is a holiday.", r"12\. August is a holiday."),
+        ("+ 5 dollars", r"\+ 5 dollars"),
+        ("-5 degrees and 2.5 kg", "-5 degrees and 2.5 kg"),
+    ],
+)
+def test_markup_in_a_pdf_stays_text(document: Read, words: str, text: str) -> None:
+    assert document("a.pdf", a_pdf([[Words(words, 700)]])).text == text
 
 
 @pytest.mark.parametrize(
