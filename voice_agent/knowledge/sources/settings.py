@@ -57,7 +57,7 @@ class WebLimits(Section):
 class FolderSourceSettings(Section):
     """A folder of files."""
 
-    kind: Literal["folder"]
+    kind: Literal["folder"] = Field(description="Which kind of source this is")
     name: Name
     path: Path = Field(description="The folder")
 
@@ -65,7 +65,7 @@ class FolderSourceSettings(Section):
 class GitSourceSettings(Section):
     """What is committed in a git repository."""
 
-    kind: Literal["git"]
+    kind: Literal["git"] = Field(description="Which kind of source this is")
     name: Name
     repository: Annotated[str, AfterValidator(_repository)] = Field(
         description="Path of a clone, or the URL to clone from"
@@ -81,7 +81,7 @@ class GitSourceSettings(Section):
 class HttpSourceSettings(Section):
     """A list of web pages or files."""
 
-    kind: Literal["http"]
+    kind: Literal["http"] = Field(description="Which kind of source this is")
     name: Name
     urls: tuple[WebAddress, ...] = Field(min_length=1, description="Pages and files")
     token_env: str = Field("", description="Variable with a bearer token, if any")
@@ -91,7 +91,7 @@ class HttpSourceSettings(Section):
 class FeedSourceSettings(Section):
     """The pages that an RSS or Atom feed, or a sitemap, lists."""
 
-    kind: Literal["feed"]
+    kind: Literal["feed"] = Field(description="Which kind of source this is")
     name: Name
     url: WebAddress = Field(description="The feed, the sitemap or the index of sitemaps")
     max_pages: int = Field(2_000, ge=1, description="Pages taken; more are not listed")
@@ -102,7 +102,7 @@ class FeedSourceSettings(Section):
 class TicketsSourceSettings(Section):
     """The published articles of a ticket system's help centre (Zendesk's protocol)."""
 
-    kind: Literal["tickets"]
+    kind: Literal["tickets"] = Field(description="Which kind of source this is")
     name: Name
     url: WebAddress = Field(description="Address of the help centre, without `/api`")
     locale: str = Field("en-us", pattern=r"^[a-z]{2}(-[a-z]{2,4})?$", description="Locale read")
@@ -116,7 +116,7 @@ class TicketsSourceSettings(Section):
 class CustomSourceSettings(Section):
     """A connector of one's own; see `sources.fetched.Source`."""
 
-    kind: Literal["custom"]
+    kind: Literal["custom"] = Field(description="Which kind of source this is")
     name: Name
     connector: str = Field(
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="Its class as `package.module:Class`"
