@@ -23,6 +23,7 @@ from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.config import ConfigError, Settings, secret
 from voice_agent.engines import load_prompt
 from voice_agent.knowledge.index import Retrieval
+from voice_agent.knowledge.query import Query
 from voice_agent.models import locate
 
 _WARM_UP_S = 1.0
@@ -31,7 +32,7 @@ _WARM_UP_S = 1.0
 class Library(Protocol):
     """Where passages are found (``voice_agent.knowledge.index.Knowledge``)."""
 
-    async def search(self, query: str) -> Retrieval:
+    async def search(self, query: Query) -> Retrieval:
         """Passages for a query, best first."""
 
 

@@ -54,6 +54,7 @@ from voice_agent.config import Settings
 from voice_agent.knowledge.errors import IndexUnreachable
 from voice_agent.knowledge.index import Retrieval
 from voice_agent.knowledge.passages import Passage
+from voice_agent.knowledge.query import Query
 from voice_agent.processes import plan
 from voice_agent.records import logs
 
@@ -109,11 +110,11 @@ class FakeLibrary:
     error: Exception | None = None
     queries: list[str] = field(default_factory=list)
 
-    async def search(self, query: str) -> Retrieval:
-        self.queries.append(query)
+    async def search(self, query: Query) -> Retrieval:
+        self.queries.append(query.text)
         if self.error is not None:
             raise self.error
-        return Retrieval((PASSAGE,), query, 1.0, "v1")
+        return Retrieval((PASSAGE,), query.text, 1.0, "v1")
 
 
 def user(text: str) -> Any:

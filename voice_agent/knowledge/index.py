@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
@@ -21,14 +22,16 @@ from voice_agent.config import KnowledgeSettings
 from voice_agent.knowledge.embedder import Embedder, Vectors
 from voice_agent.knowledge.errors import EmbedderUnusable, IndexUnusable, KnowledgeError
 from voice_agent.knowledge.passages import Passage
+from voice_agent.knowledge.query import MAX_QUESTION_CHARACTERS, Query, parts_of
 from voice_agent.knowledge.store import PassageStore
 from voice_agent.knowledge.versions import VersionStore
+from voice_agent.knowledge.wanted import Wanted
 
 __all__ = ["Knowledge", "Passage", "Retrieval"]
 
 log = structlog.get_logger(__name__)
 
-MAX_QUERY_CHARACTERS = 1000
+MAX_QUERY_CHARACTERS = MAX_QUESTION_CHARACTERS
 MAX_WAITING = 16  # searches; one more is answered late at once instead of making all late
 
 
@@ -45,8 +48,9 @@ class TextEmbedder(Protocol):
 class Retrieval:
     """What a search found, best first, and all that is needed to repeat it.
 
-    `late` means that the deadline passed and the passages are missing; `query` is the text as it
-    was embedded.
+    `query` is the text as it was embedded, and `context` what was said before it, where subjects
+    were looked for. `late` means that the deadline passed before meanings were compared: the
+    passages are those that have most of the words, with a score of 0, or none.
     """
 
     passages: tuple[Passage, ...]
@@ -54,6 +58,40 @@ class Retrieval:
     took_ms: float
     version: str
     late: bool = False
+    context: tuple[str, ...] = ()
+    day: str = ""
+    language: str = ""
+    limit: int = 0
+    minimum_score: float = 0.0
+
+
+def find(
+    store: PassageStore,
+    version: str,
+    embedder: TextEmbedder,
+    wanted: Wanted,
+    limit: int,
+) -> tuple[Passage, ...]:
+    """What a turn finds: every search of a version goes through here, live, measured or repeated.
+
+    Raises:
+        EmbedderUnusable: the query cannot be embedded.
+        IndexUnreachable: the store cannot be asked.
+    """
+    try:
+        meaning = embedder.embed(parts_of(wanted.question))
+    except Exception as error:  # the engine raises bare exceptions
+        raise EmbedderUnusable(f"the query could not be embedded: {error}") from error
+    return tuple(store.find(version, wanted, meaning, limit))
+
+
+class _Asked:
+    """A search under way: what it wants, and what it has so far."""
+
+    def __init__(self, wanted: Wanted, limit: int) -> None:
+        self.wanted = wanted
+        self.limit = limit
+        self.so_far: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +129,7 @@ class Knowledge:
         embedder = load_embedder(settings, models_folder)
         server = PassageStore.at_server(settings.server_url) if settings.server_url else None
         knowledge = cls(settings, embedder, server)
-        knowledge._find("warm up")
+        knowledge._find(knowledge._asked("warm up", None, None, ""))
         return knowledge
 
     @property
@@ -99,30 +137,54 @@ class Knowledge:
         """The index version that answers now."""
         return self._served.version
 
-    async def search(self, query: str, limit: int | None = None) -> Retrieval:
+    async def search(
+        self,
+        query: Query | str,
+        limit: int | None = None,
+        *,
+        day: str | None = None,
+        language: str = "",
+    ) -> Retrieval:
         """Find the passages for a query; any text is a valid query.
 
         Args:
             query: what to look for (see `knowledge.query.make_query`).
             limit: most passages to return; the configured number when absent.
+            day: passages must be valid on it (ISO date); today when absent, "" for any.
+            language: passages must be in it (ISO 639-1) or of no known one; "" for any.
 
         Returns:
             Passages at least as near as the configured minimum, best first. When the deadline
-            passes: none, and `late`.
+            passes: what the words alone have found by then, and `late`.
 
         Raises:
             KnowledgeError: the index cannot be searched (server gone, model broken).
         """
         started = time.perf_counter()
-        cleaned = clean_query(query)
-        served = self._served
-        if not any(character.isalnum() for character in cleaned):
-            return Retrieval((), cleaned, 0.0, served.version)
+        asked = self._asked(query, limit, day, language)
+        wanted, served = asked.wanted, self._served
+
+        def found(passages: tuple[Passage, ...], version: str, late: bool = False) -> Retrieval:
+            return Retrieval(
+                passages=passages,
+                query=wanted.question,
+                took_ms=_ms_since(started),
+                version=version,
+                late=late,
+                context=wanted.context,
+                day=wanted.day,
+                language=wanted.language,
+                limit=asked.limit,
+                minimum_score=wanted.least,
+            )
+
+        if not any(character.isalnum() for character in wanted.question):
+            return found((), served.version)
         if self._waiting >= MAX_WAITING:
             log.warning("retrieval_refused", waiting=self._waiting)
-            return Retrieval((), cleaned, 0.0, served.version, late=True)
+            return found((), served.version, late=True)
         self._waiting += 1
-        work = self._executor.submit(self._find, cleaned, limit)
+        work = self._executor.submit(self._find, asked)
         finding: asyncio.Future[tuple[tuple[Passage, ...], str]] = asyncio.wrap_future(work)
         finding.add_done_callback(self._one_less)
         try:
@@ -130,26 +192,36 @@ class Knowledge:
                 passages, version = await asyncio.shield(finding)
         except TimeoutError:
             log.warning("retrieval_late", version=served.version, waiting=self._waiting)
-            return Retrieval((), cleaned, _ms_since(started), served.version, late=True)
+            return found(asked.so_far, served.version, late=True)
         finally:
             work.cancel()  # nobody waits for it any more; has no effect once it has begun
-        return Retrieval(passages, cleaned, _ms_since(started), version)
+        return found(passages, version)
+
+    def _asked(
+        self, query: Query | str, limit: int | None, day: str | None, language: str
+    ) -> _Asked:
+        asked = Query(query) if isinstance(query, str) else query
+        wanted = Wanted(
+            question=clean_query(asked.text),
+            context=tuple(clean_query(said) for said in asked.context),
+            day=date.today().isoformat() if day is None else day,
+            language=language,
+            least=self._settings.minimum_score,
+        )
+        return _Asked(wanted, limit or self._settings.passages)
 
     def _one_less(self, finding: asyncio.Future[tuple[tuple[Passage, ...], str]]) -> None:
         self._waiting -= 1
         if not finding.cancelled():
             finding.exception()  # taken here, because nobody waits for a late one any more
 
-    def _find(self, query: str, limit: int | None = None) -> tuple[tuple[Passage, ...], str]:
+    def _find(self, asked: _Asked) -> tuple[tuple[Passage, ...], str]:
         served = self._served
-        try:
-            vector = self._embedder.embed([query])[0]
-        except Exception as error:  # the engine raises bare exceptions
-            raise EmbedderUnusable(f"the query could not be embedded: {error}") from error
-        most = limit or self._settings.passages
-        found = served.store.search(served.version, query, vector, most)
-        near = tuple(p for p in found if p.score >= self._settings.minimum_score)
-        return near, served.version
+        if self._server is None:  # the words are here; a server would be asked twice
+            by_words = served.store.find(served.version, asked.wanted, None, asked.limit)
+            asked.so_far = tuple(by_words)
+        found = find(served.store, served.version, self._embedder, asked.wanted, asked.limit)
+        return found, served.version
 
     async def reload_if_changed(self) -> bool:
         """Serve a newly promoted version from the next search on; cheap when nothing changed.
@@ -220,7 +292,7 @@ def _ms_since(started: float) -> float:
 
 
 def clean_query(query: str) -> str:
-    """A query without control characters and with single spaces; the latest 1,000 characters."""
+    """A query without control characters and with single spaces; the latest 6,000 characters."""
     printable = "".join(character if character.isprintable() else " " for character in query)
     return " ".join(printable.split())[-MAX_QUERY_CHARACTERS:]
 

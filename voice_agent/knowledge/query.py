@@ -1,14 +1,22 @@
-"""The query a turn is searched with: the question, and what it refers back to."""
+"""The query a turn is searched with: the question, what it refers back to, what was said before."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from voice_agent.knowledge.terms import terms_of
 
-MAX_CHARACTERS = 600  # the embedder sees 256 tokens; more would only cost time
+MAX_CHARACTERS = 600  # of a question with what it refers back to; more would only cost time
+MAX_QUESTION_CHARACTERS = 6000  # of what a caller says at once
 _LOOK_BACK_TURNS = 3
+_CONTEXT_UTTERANCES = 24  # a subject named before that is seldom what is meant
+_CONTEXT_CHARACTERS = 400  # of each utterance, the last ones
+_PART_WORDS = 100  # about half of what the embedder sees; more blurs into a theme
+_PART_OF_LONG_WORDS = 30
+_MOST_PARTS = 64
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+")
 _SUBJECT_TERMS = 2  # fewer words with a meaning of their own seldom name a subject
 GENERIC_TERMS = frozenset(
     terms_of(
@@ -32,7 +40,19 @@ _NEW_SUBJECT = re.compile(
 )
 
 
-def make_query(history: Sequence[tuple[str, str]], question: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for.
+
+    `text` is embedded, and its words are looked for. `context` is what either side said before,
+    oldest first: the subjects of documents are looked for there as well.
+    """
+
+    text: str
+    context: tuple[str, ...] = ()
+
+
+def make_query(history: Sequence[tuple[str, str]], question: str) -> Query:
     """Complete a question with the caller's earlier ones when it does not stand alone.
 
     Args:
@@ -40,17 +60,41 @@ def make_query(history: Sequence[tuple[str, str]], question: str) -> str:
         question: what the caller has just said.
 
     Returns:
-        The question; before it, oldest first, the caller's turns back to one that names its
-        subject. At most 600 characters, the latest ones.
+        As text, the question; before it, oldest first, the caller's turns back to one that names
+        its subject, together at most 600 characters, the latest ones, or as many as the question
+        has. As context, the last 24 utterances of both sides.
     """
-    parts = [" ".join(question.split())]
+    asked = " ".join(question.split())[-MAX_QUESTION_CHARACTERS:]
+    parts = [asked]
     for caller, _agent in reversed(history[-_LOOK_BACK_TURNS:]):
         if stands_alone(parts[0]):
             break
         earlier = " ".join(caller.split())
         if earlier:
             parts.insert(0, earlier)
-    return " ".join(parts)[-MAX_CHARACTERS:].strip()
+    text = " ".join(parts)[-max(MAX_CHARACTERS, len(asked)) :].strip()
+    said = (" ".join(utterance.split()) for turn in history for utterance in turn)
+    context = tuple(utterance[-_CONTEXT_CHARACTERS:] for utterance in said if utterance)
+    return Query(text, context[-_CONTEXT_UTTERANCES:])
+
+
+def parts_of(text: str) -> list[str]:
+    """What of a query is embedded on its own.
+
+    Returns:
+        The text alone, unless it is longer than 100 words: then its sentences, the short ones
+        joined to about 30 words, at most the first 64 such parts. A long account has several
+        needs in it, and one vector for all of them is near to none.
+    """
+    if len(text.split()) <= _PART_WORDS:
+        return [text]
+    parts: list[str] = []
+    for sentence in _SENTENCE_END.split(text):
+        if parts and len(parts[-1].split()) + len(sentence.split()) <= _PART_OF_LONG_WORDS:
+            parts[-1] = f"{parts[-1]} {sentence}"
+        elif sentence:
+            parts.append(sentence)
+    return parts[:_MOST_PARTS]
 
 
 def stands_alone(question: str) -> bool:

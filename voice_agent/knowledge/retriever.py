@@ -10,7 +10,7 @@ from pipecat.frames.frames import Frame
 
 from voice_agent.frames import PassagesForeseen, QuestionForeseen, ReplyAsked, ReplyGrounded
 from voice_agent.knowledge.index import Passage, Retrieval
-from voice_agent.knowledge.query import make_query
+from voice_agent.knowledge.query import Query, make_query
 from voice_agent.reply import Reply
 from voice_agent.reply_stage import ReplyStage
 
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 class Library(Protocol):
     """Where passages are found (see ``knowledge.index.Knowledge``)."""
 
-    async def search(self, query: str, limit: int | None = None) -> Retrieval:
+    async def search(self, query: Query, limit: int | None = None) -> Retrieval:
         """Passages for a query, best first."""
 
 

@@ -7,10 +7,13 @@ re-weighting what is in it. Words are reduced by the S-stemmer (Harman, 1991).
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass
+
+from voice_agent.knowledge.spoken_numbers import number_terms
 
 _K1 = 1.2
 _B = 0.75
@@ -41,11 +44,17 @@ class TermWeights:
 
 def terms_of(text: str) -> list[str]:
     """Stemmed words and codes of a text, in order, without stop words."""
+    return [_stem(_CONTRACTION.sub("", word)) for word in _words_of(text) if word not in STOP_WORDS]
+
+
+def _words_of(text: str) -> list[str]:
     plain = _NUMBER_COMMA.sub("", text.lower().replace("’", "'"))
-    plain = _LETTER_THEN_NUMBER.sub(r"\1\2", plain)
-    return [
-        _stem(_CONTRACTION.sub("", word)) for word in _WORD.findall(plain) if word not in STOP_WORDS
-    ]
+    return _WORD.findall(_LETTER_THEN_NUMBER.sub(r"\1\2", plain))
+
+
+def _with_numbers(text: str) -> list[str]:
+    """The terms of a text, and what its spoken numbers are in digits: "oh seven four" is 074."""
+    return [*terms_of(text), *number_terms(_words_of(text))]
 
 
 def _stem(word: str) -> str:
@@ -58,15 +67,22 @@ def _stem(word: str) -> str:
 
 def weigh_passage(text: str) -> TermWeights:
     """Saturated, length-normalised term frequencies of a passage."""
-    counts = Counter(terms_of(text))
+    counts = Counter(_with_numbers(text))
     length = sum(counts.values())
     norm = _K1 * (1 - _B + _B * length / _AVERAGE_TERMS)
     return _sorted({t: n * (_K1 + 1) / (n + norm) for t, n in counts.items()})
 
 
 def weigh_query(text: str) -> TermWeights:
-    """Each different term of a query once."""
-    return _sorted(dict.fromkeys(terms_of(text), 1.0))
+    """Each different term of a query once, and neighbours as one word: "well come 10"."""
+    terms = terms_of(text)
+    pairs = [a + b for a, b in itertools.pairwise(terms) if a != b]
+    return _sorted(dict.fromkeys([*_with_numbers(text), *pairs], 1.0))
+
+
+def weigh_name(name: str) -> TermWeights:
+    """Each different term of a name once."""
+    return _sorted(dict.fromkeys(terms_of(name), 1.0))
 
 
 def _sorted(weights: dict[str, float]) -> TermWeights:

@@ -18,8 +18,9 @@ from voice_agent.knowledge.errors import (
     IndexUnusable,
 )
 from voice_agent.knowledge.index import MAX_WAITING, Knowledge, Retrieval, clean_query
+from voice_agent.knowledge.query import Query
+from voice_agent.knowledge.server_store import ServerStore
 from voice_agent.knowledge.store import PassageStore
-from voice_agent.knowledge.versions import VersionStore
 
 PATIENT_MS = 60_000
 
@@ -90,8 +91,8 @@ async def test_nonsense_is_a_valid_query(knowledge: Knowledge, query: str) -> No
 
 def test_a_query_is_cleaned_and_keeps_its_end() -> None:
     assert clean_query(" a\n\tb\x00c  ") == "a b c"
-    assert clean_query("x " * 2000 + "end").endswith("x end")
-    assert len(clean_query("x " * 2000)) <= 1000
+    assert clean_query("x " * 9000 + "end").endswith("x end")
+    assert len(clean_query("x " * 9000)) <= 6000
 
 
 class Gate:
@@ -134,12 +135,31 @@ async def test_a_late_search_says_so_and_the_next_one_works(
 ) -> None:
     knowledge, gate = gated(5)
     gate.shut = True
-    found = await knowledge.search("sofa")
+    gate.reached.clear()
+    found = await knowledge.search("helicopter")
     assert (found.passages, found.late, found.version) == ((), True, knowledge.version)
     gate.shut = False
     gate.open()
     knowledge._settings = knowledge._settings.model_copy(update={"deadline_ms": PATIENT_MS})
     assert (await knowledge.search("sofa")).passages
+
+
+async def test_a_late_search_gives_what_the_words_have_found(
+    gated: Callable[[int], tuple[Knowledge, Gate]],
+) -> None:
+    knowledge, gate = gated(200)
+    gate.shut = True
+    found = await knowledge.search("a lamp's bulb")
+    assert found.late
+    assert [(p.document_id, p.score) for p in found.passages] == [("lamps", 0.0)]
+
+
+async def test_a_retrieval_keeps_all_its_conditions(knowledge: Knowledge) -> None:
+    query = Query("how much is it", ("the Alder sofa", "It is a fine one."))
+    found = await knowledge.search(query, 2, day="2026-03-01", language="en")
+    assert (found.query, found.context) == (query.text, query.context)
+    assert (found.day, found.language, found.limit) == ("2026-03-01", "en", 2)
+    assert found.minimum_score == 0.2
 
 
 async def test_one_search_too_many_is_late_at_once(
@@ -258,7 +278,7 @@ def test_a_missing_model_is_one_clear_line(settings: KnowledgeSettings, tmp_path
 
 
 async def test_a_server_answers_and_its_alias_is_followed(settings: KnowledgeSettings) -> None:
-    server = PassageStore(QdrantClient(":memory:"))
+    server = ServerStore(QdrantClient(":memory:"))
     first = rebuild(settings, server)
     knowledge = Knowledge(settings, HashedEmbedder(), server)
     assert (await knowledge.search("Alder sofa")).version == first
@@ -271,7 +291,7 @@ async def test_a_server_answers_and_its_alias_is_followed(settings: KnowledgeSet
 
 
 async def test_server_and_embedded_find_the_same(settings: KnowledgeSettings) -> None:
-    server = PassageStore(QdrantClient(":memory:"))
+    server = ServerStore(QdrantClient(":memory:"))
     rebuild(settings, server)
     embedded, remote = (Knowledge(settings, HashedEmbedder(), at) for at in (None, server))
     for question in ("sofa", "lamp costs", "E18 error"):
@@ -292,25 +312,10 @@ async def test_a_collection_lost_under_a_call_is_an_error_of_ours(
     settings: KnowledgeSettings,
 ) -> None:
     client = QdrantClient(":memory:")
-    server = PassageStore(client)
+    server = ServerStore(client)
     version = rebuild(settings, server)
     knowledge = Knowledge(settings, HashedEmbedder(), server)
     client.delete_collection(f"knowledge-{version}")
     with pytest.raises(IndexUnreachable):
         await knowledge.search("sofa")
     knowledge.close()
-
-
-async def test_an_index_too_large_for_local_terms_is_searched_by_meaning(
-    settings: KnowledgeSettings,
-) -> None:
-    version = VersionStore(settings.index).read(rebuild(settings))
-    query = HashedEmbedder().embed(["a lamp, a sofa"])[0]
-
-    def best_two(most_with_terms: int) -> set[str]:
-        store = PassageStore(QdrantClient(":memory:"), most_with_terms)
-        store.fill(version)
-        return {p.document_id for p in store.search(version.version, "E18 drain", query, 2)}
-
-    assert "codes" in best_two(len(version.passages))
-    assert best_two(1) == {"lamps", "sofas"}
