@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from voice_agent.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption, read_settings
 
 app = typer.Typer(no_args_is_help=True, help="Build, look after and ask the company's knowledge.")
+
+_POLITE = 10  # calls that are answered beside it come first
 
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, kept in the journal.")]
 Version = Annotated[str, typer.Argument(help="A version; its first digits will do.")]
@@ -37,6 +40,7 @@ def build_command(
     from voice_agent.knowledge.build import BuildOptions
     from voice_agent.knowledge.commands import build
 
+    os.nice(_POLITE)
     options = BuildOptions(promote=promote, force=force, why=why or "build")
     raise typer.Exit(build(read_settings(config), json, options))
 
@@ -55,6 +59,7 @@ def retry_command(
     """
     from voice_agent.knowledge.commands import retry
 
+    os.nice(_POLITE)
     raise typer.Exit(retry(read_settings(config), names or [], json))
 
 

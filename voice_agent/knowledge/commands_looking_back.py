@@ -53,7 +53,7 @@ def replay_turns(settings: Settings, turn_id: str, as_json: bool) -> int:
         embedder = load_embedder(settings.knowledge, settings.models.folder)
         url = settings.knowledge.server_url
         server = PassageStore.at_server(url) if url else None
-        finder = VersionFinder(settings.knowledge, embedder, embedder.identity, server)
+        finder = VersionFinder(settings.knowledge, embedder, server)
         try:
             replayed = [replay(each, finder) for each in turns]
         finally:

@@ -122,6 +122,7 @@ class Promotion:
             NothingToRollBackTo: none is kept.
             IndexMissing, IndexUnusable, IndexUnreachable: it cannot be.
         """
+        self._versions.current()  # without one, there is not even a folder to lock
         with self._switching():
             now = self._versions.current()
             earlier = [v for v in in_service(self._journal.entries()) if v != now]

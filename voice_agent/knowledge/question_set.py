@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import yaml
 
-from voice_agent.knowledge.embedder import Vectors
 from voice_agent.knowledge.errors import QuestionsUnusable
+from voice_agent.knowledge.index import TextEmbedder, find
 from voice_agent.knowledge.store import PassageStore
 from voice_agent.knowledge.versions import Version
+from voice_agent.knowledge.wanted import Wanted
 
 RECALL_AT = 5
 _VERSIONS_REMEMBERED = 4
-
-
-class QueryEmbedder(Protocol):
-    """Texts to vectors of length one."""
-
-    def embed(self, texts: list[str]) -> Vectors:
-        """float32 array (number of texts, 384)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +47,7 @@ class QuestionSet:
     def __init__(
         self,
         questions: tuple[StoredQuestion, ...],
-        embedder: QueryEmbedder,
+        embedder: TextEmbedder,
         server: PassageStore | None = None,
     ) -> None:
         self._questions = questions
@@ -87,14 +80,15 @@ class QuestionSet:
         store = self._server or PassageStore.embedded()
         try:
             store.fill(version)
-            vectors = self._embedder.embed([each.question for each in questions])
             return frozenset(
                 each.question
-                for each, vector in zip(questions, vectors, strict=True)
+                for each in questions
                 if each.document
                 in {
                     passage.document_id
-                    for passage in store.search(version.version, each.question, vector, RECALL_AT)
+                    for passage in find(
+                        store, version.version, self._embedder, Wanted(each.question), RECALL_AT
+                    )
                 }
             )
         finally:

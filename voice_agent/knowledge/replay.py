@@ -9,10 +9,11 @@ from typing import Any, Literal, Protocol
 from voice_agent.config import KnowledgeSettings
 from voice_agent.knowledge.errors import IndexMissing, IndexUnusable
 from voice_agent.knowledge.evidence import digest
+from voice_agent.knowledge.index import TextEmbedder, find
 from voice_agent.knowledge.passages import Passage
-from voice_agent.knowledge.question_set import QueryEmbedder
 from voice_agent.knowledge.store import PassageStore
 from voice_agent.knowledge.versions import VersionStore
+from voice_agent.knowledge.wanted import Wanted
 
 Outcome = Literal["identical", "different", "late", "not kept", "not recorded"]
 
@@ -69,13 +70,11 @@ class VersionFinder:
     def __init__(
         self,
         settings: KnowledgeSettings,
-        embedder: QueryEmbedder,
-        identity: str,
+        embedder: TextEmbedder,
         server: PassageStore | None = None,
     ) -> None:
         self._settings = settings
         self._embedder = embedder
-        self._identity = identity
         self._server = server
         self._versions = VersionStore(settings.index)
         self._loaded = ""
@@ -83,20 +82,22 @@ class VersionFinder:
 
     def find(self, version: str, conditions: Mapping[str, Any]) -> tuple[Passage, ...]:
         """Search a version; see `Finder`."""
-        query = str(conditions["query"])
-        if not any(character.isalnum() for character in query):
+        wanted = Wanted(
+            question=str(conditions["query"]),
+            context=tuple(map(str, conditions.get("context") or ())),
+            day=str(conditions.get("day") or ""),
+            language=str(conditions.get("language") or ""),
+            least=float(conditions["minimum_score"]),
+        )
+        if not any(character.isalnum() for character in wanted.question):
             return ()
         store = self._load(version)
-        vector = self._embedder.embed([query])[0]
-        limit = int(conditions.get("limit") or self._settings.passages)
-        found = store.search(version, query, vector, limit)
-        least = float(conditions.get("minimum_score") or self._settings.minimum_score)
-        return tuple(passage for passage in found if passage.score >= least)
+        return find(store, version, self._embedder, wanted, int(conditions["limit"]))
 
     def _load(self, version: str) -> PassageStore:
         if self._store is None or self._loaded != version:
             kept = self._versions.read(version)
-            if kept.embedder != self._identity:
+            if kept.embedder != self._embedder.identity:
                 raise IndexUnusable(
                     f"knowledge version {version} was made with another embedding model"
                 )

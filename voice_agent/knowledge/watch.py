@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,17 @@ from voice_agent.knowledge.errors import KnowledgeError
 from voice_agent.knowledge.parallel_embedder import ParallelEmbedder
 from voice_agent.knowledge.pipeline import PassageEmbedder
 from voice_agent.knowledge.question_set import QuestionSet, read_questions
-from voice_agent.knowledge.sources import Source, from_settings
+from voice_agent.knowledge.sources import (
+    FetchResult,
+    Source,
+    Unchanged,
+    Validators,
+    from_settings,
+)
+from voice_agent.knowledge.sources.folder import DOCUMENTS
 from voice_agent.knowledge.store import PassageStore
 
+_FAR_EVERY_S = 30.0
 _EMBEDDING_THREADS = 1  # changes are small, and calls need the other cores
 
 
@@ -42,6 +51,34 @@ class Look:
         )
 
 
+class Rested:
+    """A source on another machine, which is left in peace for a while after each answer."""
+
+    def __init__(
+        self,
+        source: Source,
+        every_s: float = _FAR_EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._every_s = every_s
+        self._clock = clock
+        self._next = float("-inf")
+
+    @property
+    def name(self) -> str:
+        """The name of the source itself."""
+        return self._source.name
+
+    def fetch(self, known: Mapping[str, Validators]) -> Iterator[FetchResult]:
+        """What the source tells, or that nothing has changed."""
+        if self._clock() < self._next:
+            yield from (Unchanged(uri) for uri in known)
+            return
+        yield from self._source.fetch(known)
+        self._next = self._clock() + self._every_s
+
+
 class Watcher:
     """Looks, with everything loaded once."""
 
@@ -49,7 +86,7 @@ class Watcher:
         self,
         settings: KnowledgeSettings,
         embedder: PassageEmbedder,
-        sources: list[Source],
+        sources: Sequence[Source],
         server: PassageStore | None = None,
     ) -> None:
         self._settings = settings
@@ -90,7 +127,10 @@ def watch(
         EmbedderUnusable, SourceUnusable: it cannot begin.
     """
     server = PassageStore.at_server(settings.server_url) if settings.server_url else None
-    sources = list(from_settings(settings))
+    near = {DOCUMENTS, *(each.name for each in settings.sources if each.kind == "folder")}
+    sources = [
+        source if source.name in near else Rested(source) for source in from_settings(settings)
+    ]
     with ParallelEmbedder.load(settings, models_folder, _EMBEDDING_THREADS) as embedder:
         watcher = Watcher(settings, embedder, sources, server)
         told = ""

@@ -9,6 +9,7 @@ from tests.voice_agent.knowledge.hashed_embedder import HashedEmbedder
 from voice_agent.config import KnowledgeSettings
 from voice_agent.knowledge.build import BuildReport, build_index
 from voice_agent.knowledge.errors import IndexUnreachable, NothingToIndex
+from voice_agent.knowledge.server_store import ServerStore
 from voice_agent.knowledge.store import PassageStore
 from voice_agent.knowledge.versions import VersionStore
 
@@ -122,7 +123,7 @@ def test_an_embedder_that_dies_leaves_the_old_version_answering(
 
 
 def test_a_server_is_filled_and_its_alias_moved(settings: KnowledgeSettings) -> None:
-    server = PassageStore(QdrantClient(":memory:"))
+    server = ServerStore(QdrantClient(":memory:"))
     first = build(settings, server=server)
     assert server.current() == first.version
     (settings.documents / "sofas.md").write_text("# Sofas\n\nNone.\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ from tests.voice_agent.knowledge.hashed_embedder import HashedEmbedder
 from voice_agent.config import KnowledgeSettings
 from voice_agent.knowledge.index import Knowledge
 from voice_agent.knowledge.journal import Journal
-from voice_agent.knowledge.sources import from_settings
+from voice_agent.knowledge.sources import FetchResult, Unchanged, Validators, from_settings
 from voice_agent.knowledge.versions import VersionStore
-from voice_agent.knowledge.watch import Watcher
+from voice_agent.knowledge.watch import Rested, Watcher
 
 
 @pytest.fixture
@@ -61,6 +62,24 @@ def test_what_the_gate_holds_back_is_told(settings: KnowledgeSettings) -> None:
     assert "2 of 4 documents vanish" in looking.look().news
     assert looking.look().news == looking.look().news
     assert VersionStore(settings.index).current() == current
+
+
+def test_a_source_far_away_is_not_asked_at_every_look() -> None:
+    class Far:
+        name = "far"
+        asked = 0
+
+        def fetch(self, known: Mapping[str, Validators]) -> Iterator[FetchResult]:
+            self.asked += 1
+            yield Unchanged("a.md")
+
+    far, now = Far(), [0.0]
+    rested = Rested(far, every_s=30, clock=lambda: now[0])
+    known = {"a.md": Validators(), "b.md": Validators()}
+    seen = []
+    for now[0] in (0.0, 10.0, 31.0):
+        seen.append([result.uri for result in rested.fetch(known)])
+    assert (seen, far.asked) == ([["a.md"], ["a.md", "b.md"], ["a.md"]], 2)
 
 
 def test_no_documents_at_all_is_told(settings: KnowledgeSettings) -> None:
