@@ -175,8 +175,8 @@ class FakeMouth:
     async def ready(self) -> bool:
         return self.error is None
 
-    async def remember(self, texts: Any) -> int:
-        return 0
+    async def foresee(self, text: str) -> None:
+        pass
 
     async def close(self) -> None:
         pass

@@ -7,6 +7,8 @@ everything before it was done.
 
 from __future__ import annotations
 
+import math
+
 from voice_agent.reply import Reply
 
 _STAGES = (
@@ -23,15 +25,17 @@ def waterfall_ms(reply: Reply) -> dict[str, float]:
     """Parts in ms whose sum is ``voice_to_voice_ms``; empty when nothing was asked or heard.
 
     ``silence`` is what had to pass before the turn was surely over, ``playout`` from sending the
-    first audio until the gateway let its first sample out.
+    first audio until the gateway let its first sample out. Where a filler came first, the wait
+    ended with it, in the middle of whichever stage was late.
     """
     total_ms = voice_to_voice_ms(reply)
     if total_ms is None or not reply.silence_enough:
         return {}
     done_s = max(reply.speech_end, reply.silence_enough)
     parts = {"silence": (done_s - reply.speech_end) * 1000}
+    heard_s = reply.speech_end + total_ms / 1000 if reply.filler else math.inf
     for name, mark in _STAGES:
-        until_s = max(done_s, reply.marks.get(mark, done_s))
+        until_s = max(done_s, min(heard_s, reply.marks.get(mark, done_s)))
         parts[name] = (until_s - done_s) * 1000
         done_s = until_s
     playout_ms = total_ms - sum(parts.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
 
@@ -22,8 +22,8 @@ class Mouth(Protocol):
     def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """16 kHz PCM of a text as it is spoken."""
 
-    async def remember(self, texts: Iterable[str]) -> int:
-        """Make the sound of texts beforehand."""
+    async def foresee(self, text: str) -> None:
+        """Make the sound of a text beforehand; cancelled when it is not needed."""
 
 
 class Speaker(ReplyStage):
@@ -34,7 +34,7 @@ class Speaker(ReplyStage):
         self._mouth = mouth
         self._fillers = Fillers()
         self._turns: dict[int, asyncio.Lock] = {}
-        self._foreseen: tuple[str, asyncio.Task[int]] | None = None
+        self._foreseen: tuple[str, asyncio.Task[None]] | None = None
 
     async def handle(self, frame: Frame) -> bool:
         """Take written clauses."""
@@ -62,7 +62,7 @@ class Speaker(ReplyStage):
         """Make the sound of words that may be needed; what was foreseen before gives way."""
         if self._foreseen is None or self._foreseen[0] != text:
             self._stop_foreseeing()
-            self._foreseen = (text, asyncio.create_task(self._mouth.remember([text])))
+            self._foreseen = (text, asyncio.create_task(self._mouth.foresee(text)))
 
     async def _fill(self, reply: Reply) -> None:
         text = self._fillers.next(reply.reply_id)
@@ -91,11 +91,10 @@ class Speaker(ReplyStage):
                 return
             try:
                 text = as_spoken(clause.text)
-                if self._foreseen is not None and self._foreseen[0] == text:
-                    # On its way already; a second request would only wait behind it.
-                    await asyncio.wait({self._foreseen[1]})
                 async with aclosing(self._mouth.speak(text)) as pieces:
                     async for piece in pieces:
+                        if self._foreseen is not None and self._foreseen[0] == text:
+                            self._stop_foreseeing()
                         clause.audio += piece
                         reply.mark("first_audio")
                         await self.push_frame(ClauseVoiced(reply, clause))

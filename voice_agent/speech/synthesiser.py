@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Iterator
 
 import aiohttp
 import structlog
@@ -105,6 +106,12 @@ class Synthesiser:
         self._settings = settings
         self._url = f"http://{settings.host}:{settings.port}"
         self._phrases = _PhraseCache(cache_bytes)
+        self._live = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
+        self._foreseeing = asyncio.Lock()
+        self._foreseen = ""
+        self._foreseen_over = asyncio.Event()
         self._http: aiohttp.ClientSession | None = None
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
@@ -120,6 +127,9 @@ class Synthesiser:
         if not text:
             return
         key = (text, self._settings.voice, self._settings.rate)
+        if self._foreseen == text:
+            # On its way already; a second request would only wait behind it.
+            await self._foreseen_over.wait()
         known = self._phrases.get(key)
         if known is not None:
             for begin in range(0, len(known), CHUNK_BYTES):
@@ -127,15 +137,46 @@ class Synthesiser:
             return
         kept: list[bytes] | None = [] if len(text) <= SHORT_CHARACTERS else None
         pieces = self._request(text)
+        waiting = contextlib.ExitStack()
+        waiting.enter_context(self._waited_for())
         try:
             async for piece in pieces:
+                waiting.close()
                 if kept is not None:
                     kept.append(piece)
                 yield piece
         finally:
+            waiting.close()
             await pieces.aclose()
         if kept is not None:
             self._phrases.put(key, b"".join(kept))
+
+    @contextlib.contextmanager
+    def _waited_for(self) -> Iterator[None]:
+        self._live += 1
+        self._calm.clear()
+        try:
+            yield
+        finally:
+            self._live -= 1
+            if not self._live:
+                self._calm.set()
+
+    async def foresee(self, text: str) -> None:
+        """Make the sound of words that a caller may hear; cancel it when they will not.
+
+        One text at a time for all calls, and none while a caller waits for the first sound of an
+        answer: with several callers, what may be needed would keep what is needed waiting.
+        """
+        async with self._foreseeing:
+            await self._calm.wait()
+            self._foreseen = text.strip()
+            self._foreseen_over.clear()
+            try:
+                await self.remember([text])
+            finally:
+                self._foreseen = ""
+                self._foreseen_over.set()
 
     async def remember(self, texts: Iterable[str], *, for_good: bool = False) -> int:
         """Prepare phrases that will be needed at once (greeting, fillers). Returns how many.

@@ -123,9 +123,9 @@ class Transcriber:
         ``final=False`` is for an utterance still going on: one pass, no retry. ``so_far`` is an
         earlier transcript of the beginning of the same samples: what is settled in it is not read
         again, and if only silence came after it, it is the final text. One of other samples is
-        ignored. An interim never keeps a final one waiting: while all workers are busy it gives
-        ``so_far`` back, or no text. Cancelling returns at once; work not begun is dropped, work
-        begun stops at its next step.
+        ignored. An interim never keeps a final one waiting: unless a worker stays free
+        it gives ``so_far`` back, or no text. Cancelling returns at once; work not begun is
+        dropped, work begun stops at its next step.
 
         Raises:
             TranscriberError: the engine failed.
@@ -133,7 +133,7 @@ class Transcriber:
         """
         if samples.ndim != 1 or samples.dtype != np.int16:
             raise ValueError("samples must be one-dimensional int16")
-        if not final and self._under_way >= self._workers:
+        if not final and self._under_way >= max(1, self._workers - 1):
             return so_far or Transcript("", 1.0, 0.0, self._language, 0.0)
         dropped = threading.Event()
         loop = asyncio.get_running_loop()

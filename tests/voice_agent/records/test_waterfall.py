@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voice_agent.records.waterfall import transcribed_after_ms, voice_to_voice_ms, waterfall_ms
-from voice_agent.reply import Reply
+from voice_agent.reply import Clause, Reply
 
 
 def reply(heard_from_ms: int | None = 5460, **marks_ms: float) -> Reply:
@@ -44,6 +44,16 @@ def test_the_parts_add_up_to_what_the_caller_waited(heard_from_ms: int) -> None:
     parts = waterfall_ms(made)
     assert sum(parts.values()) == pytest.approx(voice_to_voice_ms(made), abs=0.5)
     assert min(parts.values()) >= 0
+
+
+def test_a_filler_ends_the_wait_in_the_stage_that_was_late() -> None:
+    made = reply(1250, transcribed=300, first_clause=310, first_audio=2300, sent=1230)
+    made.heard_from_ms = made.speech_end_ms + 1250
+    made.filler = Clause("One moment, please.")
+    parts = waterfall_ms(made)
+    assert sum(parts.values()) == pytest.approx(1250, abs=0.5)
+    assert min(parts.values()) >= 0
+    assert parts["synthesis"] == 940
 
 
 def test_what_was_never_heard_has_no_waterfall() -> None:

@@ -254,3 +254,67 @@ async def test_closing_twice_is_harmless() -> None:
 def test_every_error_has_a_code_of_its_own(error: type[SynthesiserError]) -> None:
     assert error.code.startswith("synthesiser_")
     assert isinstance(error.retryable, bool)
+
+
+def _held(held: asyncio.Event) -> Answer:
+    """A voice that says nothing before ``held`` is set."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await held.wait()
+        return await _say_tone(request)
+
+    return answer
+
+
+def _asked(fake: FakeVoice) -> list[object]:
+    return [request["text"] for request in fake.requests]
+
+
+async def _until_asked(fake: FakeVoice, count: int) -> None:
+    async with asyncio.timeout(5):
+        while len(fake.requests) < count:  # noqa: ASYNC110 (no event to wait for)
+            await asyncio.sleep(0.005)
+
+
+async def test_a_foreseen_sentence_is_made_once_and_heard_at_once() -> None:
+    held = asyncio.Event()
+    async with _served(_held(held)) as (fake, client):
+        foreseen = asyncio.create_task(client.foresee("Delivery is free."))
+        await _until_asked(fake, 1)
+        spoken = asyncio.create_task(_spoken(client, "Delivery is free."))
+        held.set()
+        assert await spoken
+        await foreseen
+        assert _asked(fake) == ["Delivery is free."]
+
+
+async def test_what_may_be_needed_waits_for_what_is_needed() -> None:
+    held = asyncio.Event()
+    async with _served(_held(held)) as (fake, client):
+        spoken = asyncio.create_task(_spoken(client, "Your order is late."))
+        await _until_asked(fake, 1)
+        foreseen = asyncio.create_task(client.foresee("Delivery is free."))
+        await client.ready()
+        assert _asked(fake) == ["Your order is late."]
+        held.set()
+        await spoken
+        await foreseen
+        assert _asked(fake) == ["Your order is late.", "Delivery is free."]
+
+
+async def test_one_sentence_is_foreseen_at_a_time_and_a_dropped_one_makes_way() -> None:
+    held = asyncio.Event()
+    async with _served(_held(held)) as (fake, client):
+        first = asyncio.create_task(client.foresee("One."))
+        await _until_asked(fake, 1)
+        second = asyncio.create_task(client.foresee("Two."))
+        third = asyncio.create_task(client.foresee("Three."))
+        await client.ready()
+        assert _asked(fake) == ["One."]
+        spoken = asyncio.create_task(_spoken(client, "One."))
+        second.cancel()
+        first.cancel()
+        held.set()
+        assert await spoken, "asked for anew when it was dropped by who foresaw it"
+        await third
+        assert sorted(map(str, _asked(fake))) == ["One.", "One.", "Three."]
