@@ -10,7 +10,7 @@ FROM python:3.11-slim-bookworm
 ARG GPU=0
 
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libgomp1 \
+    && apt-get install --yes --no-install-recommends git libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 10001 agent
 
