@@ -13,18 +13,12 @@ import numpy as np
 from voice_agent.config import KnowledgeSettings
 from voice_agent.knowledge.errors import DocumentRefused, NothingToIndex, PromotionRefused
 from voice_agent.knowledge.gate import Verdict
+from voice_agent.knowledge.intake import PARSER, Progress, Reached
 from voice_agent.knowledge.journal import operator
 from voice_agent.knowledge.ledger import Ledger
 from voice_agent.knowledge.ledger_views import DeadLetter, dead_letters, notes
 from voice_agent.knowledge.passages import CHUNKER, MAX_TOKENS, Passage
-from voice_agent.knowledge.pipeline import (
-    PARSER,
-    WINDOW,
-    PassageEmbedder,
-    Pipeline,
-    Progress,
-    Reached,
-)
+from voice_agent.knowledge.pipeline import WINDOW, PassageEmbedder, Pipeline
 from voice_agent.knowledge.promotion import Decision, Promotion
 from voice_agent.knowledge.question_set import QuestionSet, read_questions
 from voice_agent.knowledge.sources import Source, from_settings
@@ -163,7 +157,7 @@ class _Build:
             raise NothingToIndex(self._nothing(refused))
         pipeline.embed()
         version = ledger.fact("indexed")
-        settled = not pipeline.changed
+        settled = not ledger.changed
         if not settled or not version:
             version = version_id(self._parts, ledger.listed())
         reused = self._versions.intact(version)

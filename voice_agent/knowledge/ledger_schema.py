@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -49,6 +51,18 @@ CREATE TABLE IF NOT EXISTS runs (
     run INTEGER PRIMARY KEY, started_at REAL NOT NULL, seconds REAL, report TEXT NOT NULL
 ) STRICT;
 """
+
+
+@contextmanager
+def step(database: sqlite3.Connection) -> Iterator[None]:
+    """All of what is written in the block, or nothing of it."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
 
 
 def connect(path: Path) -> sqlite3.Connection:
