@@ -12,6 +12,7 @@ import aiohttp
 import structlog
 
 from voice_agent.config import SynthesiserSettings
+from voice_agent.speech.sound_in_the_making import SoundInTheMaking
 
 __all__ = [
     "Synthesiser",
@@ -110,8 +111,7 @@ class Synthesiser:
         self._calm = asyncio.Event()
         self._calm.set()
         self._foreseeing = asyncio.Lock()
-        self._foreseen = ""
-        self._foreseen_over = asyncio.Event()
+        self._foreseen: SoundInTheMaking | None = None
         self._http: aiohttp.ClientSession | None = None
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
@@ -127,16 +127,15 @@ class Synthesiser:
         if not text:
             return
         key = (text, self._settings.voice, self._settings.rate)
-        if self._foreseen == text:
-            # On its way already; a second request would only wait behind it.
-            await self._foreseen_over.wait()
         known = self._phrases.get(key)
         if known is not None:
             for begin in range(0, len(known), CHUNK_BYTES):
                 yield known[begin : begin + CHUNK_BYTES]
             return
         kept: list[bytes] | None = [] if len(text) <= SHORT_CHARACTERS else None
-        pieces = self._request(text)
+        foreseen = self._foreseen
+        on_its_way = foreseen is not None and foreseen.text == text and not foreseen.over
+        pieces = foreseen.listen() if foreseen and on_its_way else self._request(text)
         waiting = contextlib.ExitStack()
         waiting.enter_context(self._waited_for())
         try:
@@ -168,15 +167,17 @@ class Synthesiser:
         One text at a time for all calls, and none while a caller waits for the first sound of an
         answer: with several callers, what may be needed would keep what is needed waiting.
         """
+        text = text.strip()
+        key = (text, self._settings.voice, self._settings.rate)
         async with self._foreseeing:
             await self._calm.wait()
-            self._foreseen = text.strip()
-            self._foreseen_over.clear()
+            if not text or self._phrases.get(key) is not None:
+                return
+            self._foreseen = SoundInTheMaking(text, self._request(text))
             try:
-                await self.remember([text])
-            finally:
-                self._foreseen = ""
-                self._foreseen_over.set()
+                self._phrases.put(key, await self._foreseen.whole())
+            except SynthesiserError as error:  # said in earnest it will be reported
+                log.warning("phrase_not_foreseen", code=error.code)
 
     async def remember(self, texts: Iterable[str], *, for_good: bool = False) -> int:
         """Prepare phrases that will be needed at once (greeting, fillers). Returns how many.

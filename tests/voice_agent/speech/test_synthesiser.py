@@ -302,19 +302,58 @@ async def test_what_may_be_needed_waits_for_what_is_needed() -> None:
         assert _asked(fake) == ["Your order is late.", "Delivery is free."]
 
 
-async def test_one_sentence_is_foreseen_at_a_time_and_a_dropped_one_makes_way() -> None:
+async def test_one_sentence_is_foreseen_at_a_time() -> None:
     held = asyncio.Event()
     async with _served(_held(held)) as (fake, client):
-        first = asyncio.create_task(client.foresee("One."))
+        foreseen = [asyncio.create_task(client.foresee(text)) for text in ("One.", "Two.", "One.")]
         await _until_asked(fake, 1)
-        second = asyncio.create_task(client.foresee("Two."))
-        third = asyncio.create_task(client.foresee("Three."))
         await client.ready()
         assert _asked(fake) == ["One."]
-        spoken = asyncio.create_task(_spoken(client, "One."))
-        second.cancel()
-        first.cancel()
         held.set()
-        assert await spoken, "asked for anew when it was dropped by who foresaw it"
-        await third
-        assert sorted(map(str, _asked(fake))) == ["One.", "One.", "Three."]
+        await asyncio.gather(*foreseen)
+        assert _asked(fake) == ["One.", "Two."]
+
+
+async def test_a_foreseen_sentence_nobody_needs_any_more_is_given_up() -> None:
+    async with _served(_held(asyncio.Event())) as (fake, client):
+        foreseen = asyncio.create_task(client.foresee("One."))
+        await _until_asked(fake, 1)
+        foreseen.cancel()
+        async with asyncio.timeout(5):
+            await fake.abandoned.wait()
+
+
+async def test_a_sentence_that_is_being_said_is_not_given_up_by_who_foresaw_it() -> None:
+    first, rest = asyncio.Event(), asyncio.Event()
+
+    async def in_two(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"\x01\x02" * 800)
+        first.set()
+        await rest.wait()
+        await response.write(b"\x03\x04" * 800)
+        await response.write_eof()
+        return response
+
+    async with _served(in_two) as (fake, client):
+        foreseen = asyncio.create_task(client.foresee("One."))
+        await first.wait()
+        said = client.speak("One.")
+        heard = await anext(said)
+        assert heard, "its beginning is heard while its end is still being made"
+        foreseen.cancel()
+        rest.set()
+        heard += b"".join([piece async for piece in said])
+        assert heard == b"\x01\x02" * 800 + b"\x03\x04" * 800
+        assert len(fake.requests) == 1
+
+
+async def test_a_voice_that_fails_is_reported_by_who_speaks_and_not_by_who_foresees() -> None:
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=500)
+
+    async with _served(refuse) as (_, client):
+        await client.foresee("One.")
+        with pytest.raises(SynthesiserFailed):
+            await _spoken(client, "One.")
