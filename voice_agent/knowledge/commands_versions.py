@@ -6,7 +6,6 @@ import sqlite3
 import time
 from contextlib import closing
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -22,6 +21,7 @@ from voice_agent.knowledge.console_output import (
     print_json,
     progress_bars,
 )
+from voice_agent.knowledge.copying import copy_versions
 from voice_agent.knowledge.diff import Difference, compare
 from voice_agent.knowledge.errors import EmbedderUnusable, KnowledgeError
 from voice_agent.knowledge.index import load_embedder
@@ -260,25 +260,18 @@ def pin(settings: Settings, version: str, why: str | None, as_json: bool) -> int
 
 def copy(settings: Settings, url: str, all_kept: bool, as_json: bool) -> int:
     """Fill a Qdrant server from the versions on the disk, and let it answer as they do here."""
-    store = VersionStore(settings.knowledge.index)
     try:
-        current = store.current()
-        names = [v.version for v in store.kept() if not v.problem] if all_kept else [current]
-        server = PassageStore.at_server(url)
-        passages = 0
         with progress_bars() as show:
-            for name in names:
-                version = store.read(name)
-                server.fill(version, partial(show, name))
-                passages += len(version.passages)
-        server.promote(current)
+            server = PassageStore.at_server(url)
+            copied = copy_versions(VersionStore(settings.knowledge.index), server, all_kept, show)
     except KnowledgeError as error:
         return fail(error, as_json)
     if as_json:
-        print_json({"url": url, "versions": names, "current": current, "passages": passages})
+        print_json({"url": url, **asdict(copied)})
     else:
         print(
-            f"{len(names)} versions, {passages} passages copied; {current} answers there. "
+            f"{len(copied.versions)} versions, {copied.passages} passages copied; "
+            f"{copied.current} answers there. "
             f"Set `knowledge.server_url: {url}` and restart the agents."
         )
     return 0

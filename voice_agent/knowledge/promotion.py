@@ -171,9 +171,8 @@ class Promotion:
             doomed = spare[room:]
             for version in doomed:
                 self._versions.remove(version)
-                drop = getattr(self._server, "drop", None)
-                if drop is not None:
-                    drop(version)
+                if self._server is not None:
+                    self._server.drop(version)
         return doomed
 
     @contextmanager

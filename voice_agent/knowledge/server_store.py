@@ -120,6 +120,13 @@ class ServerStore(PassageStore):
                 actions.insert(0, qdrant.DeleteAliasOperation(delete_alias=delete))
             self._client.update_collection_aliases(actions)
 
+    def drop(self, version: str) -> None:
+        """Delete a version's collection, unless the alias names it."""
+        with _as_unreachable():
+            if self._aliased() != version:
+                self._client.delete_collection(_PREFIX + version)
+        self._subjects.pop(version, None)
+
     def current(self) -> str:
         """The version the alias names."""
         with _as_unreachable():

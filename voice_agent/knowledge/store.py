@@ -53,6 +53,13 @@ class PassageStore(ABC):
             IndexUnreachable: the server does not answer or refuses.
         """
 
+    def drop(self, version: str) -> None:  # noqa: B027 - most stores keep nothing for long
+        """Forget a version that does not answer; safe to repeat.
+
+        Raises:
+            IndexUnreachable: the server does not answer or refuses.
+        """
+
     @abstractmethod
     def current(self) -> str:
         """The version that answers.

@@ -4,13 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from qdrant_client import QdrantClient
 
 from tests.voice_agent.knowledge.hashed_embedder import HashedEmbedder
 from voice_agent.config import KnowledgeSettings
 from voice_agent.knowledge.build import BuildOptions, BuildReport, build_index
+from voice_agent.knowledge.copying import copy_versions
 from voice_agent.knowledge.diff import compare
 from voice_agent.knowledge.errors import (
     IndexMissing,
+    IndexUnreachable,
     IndexUnusable,
     NothingToRollBackTo,
     PromotionRefused,
@@ -19,6 +22,7 @@ from voice_agent.knowledge.errors import (
 from voice_agent.knowledge.journal import Entry, Journal, in_service, withdrawn
 from voice_agent.knowledge.promotion import Decision, Promotion
 from voice_agent.knowledge.question_set import QuestionSet, read_questions
+from voice_agent.knowledge.server_store import ServerStore
 from voice_agent.knowledge.versions import VersionStore
 
 ANN = Decision("ann", "a test")
@@ -190,6 +194,27 @@ def test_old_versions_go_but_never_those_that_are_needed(settings: KnowledgeSett
     Journal(settings.index).pin(made[0], None)
     rebuild(settings, 15)
     assert len(VersionStore(settings.index).kept()) == 3
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
+def test_a_server_gets_what_is_kept_and_answers_and_forgets_as_here(
+    settings: KnowledgeSettings,
+) -> None:
+    made = [build(settings).version, rebuild(settings, 10)]
+    server = ServerStore(QdrantClient(":memory:"))
+    copied = copy_versions(VersionStore(settings.index), server, True, lambda *_: None)
+    assert (set(copied.versions), copied.current, copied.passages) == (set(made), made[1], 6)
+    assert server.current() == made[1]
+    (question,) = HashedEmbedder().embed(["what is the price of a chair"])
+    for version, price in zip(made, ("$9.", "$10."), strict=True):
+        found = server.search(version, "what is the price of a chair", question, 1)
+        assert [passage.text for passage in found] == [f"A chair is {price}"]
+    assert Promotion(settings, server).rollback(ANN).version == server.current() == made[0]
+    server.drop(made[0])
+    assert server.search(made[0], "chair", question, 1)
+    server.drop(made[1])
+    with pytest.raises(IndexUnreachable):
+        server.search(made[1], "chair", question, 1)
 
 
 def test_the_current_version_cannot_be_removed(settings: KnowledgeSettings) -> None:
