@@ -16,6 +16,7 @@ class Road(StrEnum):
     """What is done with a request."""
 
     ANSWER = "answer"
+    ACTION = "action"
     PERSON = "person"
     GOODBYE = "goodbye"
     REPEAT = "repeat"
@@ -91,6 +92,10 @@ class Reply:
     """The passages the model is given: those it has read already, when they will do."""
     prepared_passages: bool | None = None
     """Whether the passages prepared while the caller spoke were the ones used."""
+    keys: str = field(default="", repr=False)
+    """Digits keyed in that ``question`` must not hold: a PIN, a code. Never recorded."""
+    brief: str = ""
+    """What a person who takes over should know, where more is known than was said."""
     filler: Clause | None = None
     """Said before the first clause because that is late."""
     clauses: list[Clause] = field(default_factory=list)
