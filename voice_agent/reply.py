@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 class Road(StrEnum):
     """What is done with a request."""
 
+    VERIFIED = "verified"
     ANSWER = "answer"
     ACTION = "action"
+    SMALL_TALK = "small_talk"
+    CLARIFY = "clarify"
     PERSON = "person"
+    OUT_OF_SCOPE = "out_of_scope"
     GOODBYE = "goodbye"
     REPEAT = "repeat"
     HELLO = "hello"
@@ -36,6 +40,26 @@ class AfterReply(StrEnum):
     LISTEN = "listen"
     TRANSFER = "transfer"
     HANG_UP = "hang_up"
+
+
+@dataclass(frozen=True, slots=True)
+class RoadChoice:
+    """What the router decided about a request before anything was generated.
+
+    ``confidence`` is the calibrated probability, 0 to 1, that ``road`` is right; 1 and no
+    ``runner_up`` when a rule decided. ``name`` is the group of examples it is like: which approved
+    text, which action, why a person. ``because`` says what decided: ``rule``, ``words`` (that
+    always lead to a person), ``examples``, ``doubt`` (the likeliest road was not sure enough) or
+    ``late`` (no embedding in time).
+    """
+
+    road: Road
+    confidence: float = 1.0
+    runner_up: Road | None = None
+    name: str = ""
+    says: str = ""
+    because: Literal["rule", "words", "examples", "doubt", "late"] = "rule"
+    took_ms: float = 0.0
 
 
 @dataclass(slots=True)
@@ -72,6 +96,8 @@ class Reply:
     question: str
     language: str = "en"
     road: Road = Road.ANSWER
+    choice: RoadChoice | None = None
+    """What the router decided; ``road`` is how the reply came about in the end."""
     after: AfterReply = AfterReply.LISTEN
     fixed_text: str = ""
     """A known sentence to say instead of a generated answer."""
