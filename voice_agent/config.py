@@ -155,6 +155,38 @@ class LanguageModelSettings(Section):
     token_timeout_s: float = Field(3.0, gt=0, description="Patience between tokens")
 
 
+class GroundingSettings(Section):
+    """How sentences of the model's are checked beyond rules and likeness of meaning."""
+
+    model: bool = Field(
+        False, description="Let the language model judge each sentence as well; needs a GPU"
+    )
+    patience_ms: int = Field(
+        300, ge=10, description="What it may take for one; after that, the rules' word stands"
+    )
+
+
+class RoadSettings(Section):
+    """Which road a request takes, and how sure the router must be; probabilities, 0 to 1."""
+
+    enabled: bool = Field(True, description="Compare requests with examples; false: rules alone")
+    examples: Path = Field(Path("configs/roads.yaml"), description="Examples of each road")
+    calibration: Path = Field(
+        Path("configs/road_calibration.yaml"),
+        description="How sure examples make; made by `voice-agent answering calibrate`",
+    )
+    unaided: float = Field(
+        0.85, ge=0, le=1, description="Below it nothing is answered without asking or a person"
+    )
+    verified: float = Field(
+        0.85, ge=0, le=1, description="Below it documents answer instead of an approved text"
+    )
+    aside: float = Field(
+        0.5, ge=0, le=1, description="Out of scope, or for a person, from this probability on"
+    )
+    deadline_ms: int = Field(60, ge=1, description="Rules alone decide what takes longer")
+
+
 class AnsweringSettings(Section):
     """How answers are made."""
 
@@ -164,13 +196,38 @@ class AnsweringSettings(Section):
         description="First words of every call",
     )
     prompt: Path = Field(Path("configs/prompts/answer.txt"), description="System prompt")
+    roads: RoadSettings = RoadSettings()
     model: LanguageModelSettings = LanguageModelSettings()
     quote_after_ms: int = Field(
         0,
         ge=0,
         description="After the turn's end the model has so long before a passage is quoted instead",
     )
+    grounding: GroundingSettings = GroundingSettings()
     history_turns: int = Field(6, ge=1, description="Turns kept word for word; older: summarised")
+
+
+class ActionsSettings(Section):
+    """What is done for callers on the company's systems."""
+
+    enabled: bool = Field(False, description="Do actions; false: documents answer such requests")
+    declarations: Path = Field(
+        Path("configs/actions.yaml"), description="What can be done, and under which conditions"
+    )
+    journal: Path = Field(Path("var/actions.sqlite"), description="SQLite file of begun writes")
+    grace_ms: int = Field(
+        700, ge=0, description='A confirmed write waits so long for the caller's "no, wait"'
+    )
+    webhook_url: HttpUrl | None = Field(
+        None, description="Where the outcome of every call is sent; absent: nowhere"
+    )
+    webhook_secret_env: str = Field(
+        "VOICE_AGENT_WEBHOOK_SECRET", description="Variable with the key that signs outcomes"
+    )
+    outbox: Path = Field(Path("var/outbox.sqlite"), description="SQLite file of unsent outcomes")
+    transcript_url: str = Field(
+        "", description="Link to a call's transcript, with {call_id}; empty: the agent's own"
+    )
 
 
 class HandoffSettings(Section):
@@ -210,6 +267,7 @@ class Settings(Section):
     turns: TurnSettings = TurnSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     answering: AnsweringSettings = AnsweringSettings()
+    actions: ActionsSettings = ActionsSettings()
     handoff: HandoffSettings = HandoffSettings()
     records: RecordsSettings = RecordsSettings()
     logging: LoggingSettings = LoggingSettings()
