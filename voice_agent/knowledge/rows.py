@@ -67,6 +67,14 @@ class Rows:
         )
         self._keep_terms(np.asarray(numbers), np.asarray(rows), np.asarray(values))
 
+        nothing = np.zeros(len(version.passages), dtype=np.float32)
+        self._matched: tuple[Wanted | None, Scores, Scores, Scores] = (
+            None,
+            nothing,
+            nothing,
+            nothing,
+        )
+
     def _keep_terms(
         self,
         numbers: npt.NDArray[np.uint64],
@@ -84,8 +92,13 @@ class Rows:
         self, wanted: Wanted, meaning: npt.NDArray[np.float32] | None, limit: int
     ) -> list[Passage]:
         """The best passages, best first; see `store.PassageStore.find`."""
-        terms, share = self._match_words(wanted.question)
-        subject = self._match_subjects(wanted)
+        if wanted != self._matched[0]:  # each is asked twice: at once by its words, then for good
+            self._matched = (
+                wanted,
+                *self._match_words(wanted.question),
+                self._match_subjects(wanted),
+            )
+        _, terms, share, subject = self._matched
         if meaning is None:
             near = np.zeros(len(self._passages), dtype=np.float32)
             fitting = share >= LEAST_SHARE

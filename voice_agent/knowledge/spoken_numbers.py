@@ -31,6 +31,7 @@ _TENS = {
     )
 }
 _REPEATS = {"double": 2, "triple": 3}
+_NUMBER_WORDS = frozenset({*_DIGITS, *_TEENS, *_TENS})
 
 
 def read_numbers(words: Sequence[str]) -> list[str]:
@@ -44,6 +45,8 @@ def read_numbers(words: Sequence[str]) -> list[str]:
         a run join it. "oh" is a zero only between numbers or before one. Words that are digits
         already, in no such run, stay as they are.
     """
+    if _NUMBER_WORDS.isdisjoint(words):
+        return list(words)
     read: list[str] = []
     run: list[str] = []
     spoken = False
@@ -92,5 +95,7 @@ def _said_digits(word: str, following: str, within_number: bool) -> str:
 def number_terms(words: Iterable[str]) -> list[str]:
     """What the number words of a text say in digits, in order; nothing else of the text."""
     listed = list(words)
+    if _NUMBER_WORDS.isdisjoint(listed):
+        return []
     written = {word for word in listed if word.isdigit()}
     return [word for word in read_numbers(listed) if word.isdigit() and word not in written]

@@ -108,13 +108,14 @@ class Subjects:
             to the fourth power, less for every utterance since, and less for names of common words.
         """
         mentioned: dict[int, float] = defaultdict(float)
-        words_heard: dict[int, float] = defaultdict(float)
-        for age, utterance in enumerate(reversed(utterances)):
-            names, words = self._hear(utterance)
+        words_heard: dict[int, float] = {}
+        heard_in_each = [self._hear(utterance) for utterance in utterances]
+        for age, (names, words) in enumerate(reversed(heard_in_each)):
             for name, likeness in names.items():
                 mentioned[name] = max(mentioned[name], likeness**_SHARPNESS * _FADING**age)
             for word, likeness in words.items():
-                words_heard[word] = max(words_heard[word], likeness)
+                if likeness > words_heard.get(word, 0.0):
+                    words_heard[word] = likeness
         named: dict[str, float] = {}
         for name, surety in mentioned.items():
             told = self._telling[name]
@@ -145,10 +146,11 @@ class Subjects:
         for place, word in [*enumerate(words), *joined]:
             for number, likeness in self._forms.similar(word):
                 at[number].append((float(place), likeness))
-                best[number] = max(best[number], likeness)
+                if likeness > best[number]:
+                    best[number] = likeness
         heard = np.zeros(len(self._names), dtype=np.float32)
-        for word, likeness in best.items():
-            having, shares = self._names_with[word]
+        for number, likeness in best.items():
+            having, shares = self._names_with[number]
             heard[having] += shares * np.float32(likeness)
         names = {
             name: likeness

@@ -48,11 +48,8 @@ class WordForms:
             return ()
         numbers, shared = np.unique(np.concatenate(held), return_counts=True)
         likeness = 2 * shared / (self._sizes[numbers] + len(pieces))
-        return tuple(
-            (int(number), float(alike))
-            for number, alike in zip(numbers, likeness, strict=True)
-            if alike >= LEAST_SIMILAR
-        )
+        alike = likeness >= LEAST_SIMILAR
+        return tuple(zip(numbers[alike].tolist(), likeness[alike].tolist(), strict=True))
 
 
 def _pieces(word: str) -> frozenset[str]:
