@@ -166,6 +166,32 @@ def search_command(
     raise typer.Exit(search(read_settings(config), question, as_json=json))
 
 
+@app.command("evaluate")
+def evaluate_command(
+    spoken_faq: Annotated[
+        Path | None, typer.Option(help="Folder of spoken questions about FAQ entries.")
+    ] = None,
+    bank: Annotated[
+        Path | None, typer.Option(help="Folder of a bank's documents and tasks.")
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="Stored questions, asked of the version that answers.")
+    ] = None,
+    json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Measure how much of what callers need is found; without a folder, the stored questions.
+
+    Example: voice-agent knowledge evaluate --questions configs/knowledge_questions.yaml
+    """
+    from voice_agent.knowledge.commands_evaluate import evaluate
+
+    settings = read_settings(config)
+    if spoken_faq is None and bank is None and questions is None:
+        questions = settings.knowledge.questions
+    raise typer.Exit(evaluate(settings, spoken_faq, bank, questions, json))
+
+
 @app.command("ask")
 def ask_command(
     question: Annotated[str, typer.Argument(help="A question as a caller would put it.")],
