@@ -216,7 +216,7 @@ class ActionsSettings(Section):
     )
     journal: Path = Field(Path("var/actions.sqlite"), description="SQLite file of begun writes")
     grace_ms: int = Field(
-        700, ge=0, description='A confirmed write waits so long for the caller's "no, wait"'
+        700, ge=0, description="A confirmed write waits so long for `no, wait`"
     )
     webhook_url: HttpUrl | None = Field(
         None, description="Where the outcome of every call is sent; absent: nowhere"
@@ -235,6 +235,16 @@ class HandoffSettings(Section):
 
     enabled: bool = Field(True, description="Callers may ask for a person")
     target: str = Field("", description="SIP address; empty: the gateway's human line")
+
+
+class SafetySettings(Section):
+    """What may be said and kept."""
+
+    policy: Path = Field(Path("configs/policy.yaml"), description="What is never said, and masked")
+    names_model: str = Field(
+        "spacy-en-small",
+        description="Named-entity model that finds names in records; empty: rules alone",
+    )
 
 
 class RecordsSettings(Section):
@@ -269,6 +279,7 @@ class Settings(Section):
     answering: AnsweringSettings = AnsweringSettings()
     actions: ActionsSettings = ActionsSettings()
     handoff: HandoffSettings = HandoffSettings()
+    safety: SafetySettings = SafetySettings()
     records: RecordsSettings = RecordsSettings()
     logging: LoggingSettings = LoggingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
@@ -303,3 +314,15 @@ def load(path: Path) -> Settings:
 def secret(variable: str) -> str:
     """A secret from the environment; empty when it is not set."""
     return os.environ.get(variable, "")
+
+
+def secrets_of(settings: Section) -> tuple[str, ...]:
+    """The value of every environment variable that a settings tree names, where it is set."""
+    found: list[str] = []
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, Section):
+            found += secrets_of(value)
+        elif name.endswith("_env") and isinstance(value, str) and secret(value):
+            found.append(secret(value))
+    return tuple(found)
