@@ -23,6 +23,8 @@ from telephony.recording import Recording
 
 log = structlog.get_logger(__name__)
 
+KEYS_UNRECORDED_MS = 5_000
+"""After a key: the time a caller takes between two, and the echo of the last."""
 MAX_UNSENT_MS = 200
 """A leg that has this much unsent is given nothing more for now."""
 CATCH_UP_UNSENT_MS = 60
@@ -48,6 +50,8 @@ class CallMedia:
         self.reply_begun = asyncio.Event()
         """The first frames of a reply are with the leg; ``note_sent`` tells when they leave."""
         self._playout = Playout()
+        self._unrecorded_frames = 0
+        """So many frames more are kept as silence."""
         self._for_recording: deque[bytes] = deque()
         """Given to the caller's leg and not yet to the recording, which takes one a tick."""
         self._refusing = False
@@ -178,8 +182,17 @@ class CallMedia:
             human.send_frame(heard_by(Party.HUMAN, frames, who))
         heard = self._for_recording.popleft() if self._for_recording else SILENCE
         if self.recording:
+            self.recording.paused = self._unrecorded_frames > 0
+            self._unrecorded_frames = max(0, self._unrecorded_frames - 1)
             self.recording.add(frames[Party.CALLER], heard)
         self._settle()
+
+    def keep_keys_unrecorded(self) -> None:
+        """The caller presses keys, perhaps a card's: from now until after the last one both sides
+        are silence in the recording."""
+        self._unrecorded_frames = KEYS_UNRECORDED_MS // FRAME_MS
+        if self.recording:
+            self.recording.forget_latest()
 
     def note_sent(self, since_tick_ms: int) -> bool:
         """Between ticks: tell the agent as soon as its reply's first packet has left.

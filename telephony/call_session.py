@@ -133,6 +133,7 @@ class CallSession:
                     self.media.caller_held = held
                     log.info("caller_hold_changed", held=held)
                 case DigitPressed(digit, duration_ms):
+                    self.media.keep_keys_unrecorded()
                     if self.media.stage is CallStage.BRIDGED and self.media.human:
                         self._keys.press(self.media.human, digit)
                     else:

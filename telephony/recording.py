@@ -63,6 +63,11 @@ class Recording:
         if self._frames >= BLOCK_FRAMES:
             self._hand_over()
 
+    def forget_latest(self) -> None:
+        """Silence instead of what is not handed over yet: up to a second of both sides."""
+        self._left[:] = bytes(len(self._left))
+        self._right[:] = bytes(len(self._right))
+
     def flush(self) -> None:
         """Wait until every whole second so far is in the file. Blocks."""
         self._blocks.join()

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from voice_agent.config import Settings, secret
 from voice_agent.models import ModelsError, inspect, locate, read_manifest
 from voice_agent.processes import Port, http_url, ports
+from voice_agent.safety.policy import PolicyError, read_policy
 
 _PATIENCE_S = 3.0
 
@@ -32,6 +33,8 @@ def wanted_models(settings: Settings) -> list[str]:
     """The models this configuration uses on this machine, by name or path."""
     names = [settings.speech.transcriber.model, settings.speech.synthesiser.voice]
     names.append(settings.knowledge.embedder)
+    if settings.safety.names_model:
+        names.append(settings.safety.names_model)
     if settings.answering.model.serve:
         names.append(settings.answering.model.model_file)
     return list(dict.fromkeys(names))
@@ -128,6 +131,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
     prompt = settings.answering.prompt
     if not prompt.is_file():
         yield Finding("file_missing", f"answering.prompt: there is no file {prompt}")
+    yield from _policy(settings)
     documents = settings.knowledge.documents
     if not documents.is_dir():
         yield Finding("file_missing", f"knowledge.documents: there is no folder {documents}")
@@ -138,6 +142,13 @@ def _files(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "file_missing", f"gateway.sip.tls.certificate: there is no file {tls.certificate}"
         )
+
+
+def _policy(settings: Settings) -> Iterator[Finding]:
+    try:
+        read_policy(settings.safety.policy)
+    except PolicyError as error:
+        yield Finding(error.code, str(error))
 
 
 def _models(settings: Settings) -> Iterator[Finding]:

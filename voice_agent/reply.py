@@ -31,6 +31,8 @@ class Road(StrEnum):
     LANGUAGE = "language"
     UNCLEAR = "unclear"
     PHRASE = "phrase"
+    REFUSE = "refuse"
+    """A guard stopped the request, or the answer."""
     FAILED = "failed"
 
 

@@ -42,6 +42,7 @@ def tree(tmp_path: Path) -> dict[str, Any]:
             "synthesiser": {"voice": own, "port": free_port()},
         },
         "knowledge": {"documents": str(documents), "embedder": own},
+        "safety": {"names_model": own},
         "answering": {
             "prompt": str(prompt),
             "model": {"model_file": own, "url": f"http://127.0.0.1:{free_port()}/v1"},
@@ -240,4 +241,10 @@ def test_a_model_server_of_ones_own_needs_no_model_file() -> None:
 
 def test_only_names_of_the_manifest_are_pulled(tree: dict[str, Any]) -> None:
     assert manifest_models(Settings.model_validate(tree)) == []
-    assert manifest_models(Settings()) == ["whisper-base", "piper-joe", "minilm", "qwen2.5-0.5b"]
+    assert manifest_models(Settings()) == [
+        "whisper-base",
+        "piper-joe",
+        "minilm",
+        "spacy-en-small",
+        "qwen2.5-0.5b",
+    ]

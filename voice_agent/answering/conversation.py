@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -22,13 +23,15 @@ class Conversation:
     """
 
     keep: int
+    mask: Callable[[str], str] = str
+    """Takes out of the caller's words what neither a model nor a person who takes over needs."""
     summary: str = ""
     exchanges: list[Exchange] = field(default_factory=list)
 
     def add(self, caller: str, agent: str) -> None:
         """Note a finished turn; one in which nobody was heard is none."""
         if caller or agent:
-            self.exchanges.append(Exchange(caller, agent))
+            self.exchanges.append(Exchange(self.mask(caller), self.mask(agent)))
 
     @property
     def last_heard(self) -> str:

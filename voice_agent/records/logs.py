@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from loguru import logger as loguru_logger
 
 from voice_agent.config import LoggingSettings
+from voice_agent.safety.masking import mask_identifiers, mask_within
+from voice_agent.safety.personal_data_kinds import Kind
+from voice_agent.safety.policy import default_policy
 
 if TYPE_CHECKING:
     from loguru import Message
@@ -35,6 +39,24 @@ def _drop_pii(
 ) -> structlog.types.EventDict:
     event.pop("pii", None)
     return event
+
+
+_UNREAD = frozenset({"timestamp", "level", "logger", "call_id", "turn_id"})
+
+
+class _Masking:
+    """Takes personal data with a form of its own out of every line, whoever wrote it."""
+
+    def __init__(self, kinds: Collection[Kind]) -> None:
+        self._mask = mask_identifiers(kinds)
+
+    def __call__(
+        self, _: structlog.types.WrappedLogger, __: str, event: structlog.types.EventDict
+    ) -> structlog.types.EventDict:
+        return {
+            key: value if key in _UNREAD else mask_within(value, self._mask)
+            for key, value in event.items()
+        }
 
 
 def _from_loguru(message: Message) -> None:
@@ -71,14 +93,16 @@ def configure(settings: LoggingSettings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+    masking = _Masking(default_policy().mask.logs)
     last: list[Any]
     if settings.format == "json":
         last = [
             structlog.processors.format_exc_info,
+            masking,
             structlog.processors.JSONRenderer(default=str),
         ]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        last = [masking, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -39,6 +39,9 @@ errors = Counter("voice_agent_errors", "Failures by stable code", ["code"])
 repairs = Counter(
     "voice_agent_repairs", "Answers replaced by a passage's own words, by reason", ["reason"]
 )
+guarded = Counter(
+    "voice_agent_guarded", "Requests and sentences a guard stopped", ["side", "reason"]
+)
 tokens = Counter("voice_agent_tokens", "Tokens read, found in the cache, and written", ["kind"])
 retrievals = Counter(
     "voice_agent_retrievals", "Turns that looked something up: found, nothing, late", ["outcome"]
