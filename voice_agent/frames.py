@@ -94,6 +94,11 @@ class ReplyAsked(ReplyFrame):
 
 
 @dataclass
+class ActionAsked(ReplyFrame):
+    """Make this reply: the caller goes on with an action that is under way."""
+
+
+@dataclass
 class ReplyGrounded(ReplyAsked):
     """Its passages are found (``reply.retrieval``)."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Protocol
 
 import structlog
@@ -32,6 +32,7 @@ from voice_agent.frames import (
 )
 from voice_agent.records import metrics
 from voice_agent.reply import AfterReply, Reply, Road
+from voice_agent.safety.personal_data_rules import is_card_number
 from voice_agent.speech.transcriber import TranscriberError, Transcript
 from voice_agent.turns import events
 from voice_agent.turns.engine import TurnEngine
@@ -49,6 +50,8 @@ VOICED_ENOUGH_MS = 600
 """A wordless sound shorter than this is a cough or a click, not words that were missed."""
 TRANSCRIBE_TIMEOUT_S = 15.0
 """Ears that hang are treated as deaf."""
+KEYS_WITHHELD = "(a number was keyed in)"
+"""Stands for a PIN or a code wherever words are kept or shown."""
 LANGUAGE_NEEDS_WORDS = 4
 """With fewer words the recogniser's guess at the language is worth nothing."""
 
@@ -90,8 +93,10 @@ class TurnTaker(FrameProcessor):
         ears: Ears,
         judgement: Judgement,
         conversation: Conversation,
+        keys_are_secret: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
+        self._keys_are_secret = keys_are_secret
         self._language = language
         self._ears = ears
         self._judgement = judgement
@@ -354,12 +359,13 @@ class TurnTaker(FrameProcessor):
             await self.say(phrases.NOT_UNDERSTOOD_TWICE, road=Road.UNCLEAR)
 
     async def _take_keys(self, digits: str) -> None:
-        reply = Reply(self._engine.new_reply(), _turn_id(), f"(keys {digits})")
-        if digits == "0":
+        reply = Reply(self._engine.new_reply(), _turn_id(), f"(keys {digits})", keys=digits)
+        secret = self._keys_are_secret() or is_card_number(digits)
+        if digits == "0" and not secret:
             reply.road, reply.after = Road.PERSON, AfterReply.TRANSFER
             await self._say(reply, phrases.TRANSFERRING)
             return
-        reply.question = f"The number is {' '.join(digits)}."
+        reply.question = KEYS_WITHHELD if secret else f"The number is {' '.join(digits)}."
         await self._push_drop(self._spoken)
         self._spoken = reply
         reply.mark("asked")

@@ -1,0 +1,1 @@
+"""Simulated callers who interrupt, hang up and change their minds while something is being done."""
