@@ -19,11 +19,11 @@ from voice_agent.answering.chat_protocol import (
     Token,
 )
 from voice_agent.answering.conversation import Conversation
-from voice_agent.answering.extract import Quote, extract
+from voice_agent.answering.extract import Quote
+from voice_agent.answering.grounded_answer import CERTAIN_COVERAGE, GroundedAnswer, Step
 from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.pace import Pace
-from voice_agent.answering.prompt import DECLINE_WORDS, AnswerPrompt
-from voice_agent.answering.sources import sources_of
+from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.config import AnsweringSettings
 from voice_agent.frames import (
     ClauseForeseen,
@@ -36,13 +36,12 @@ from voice_agent.knowledge.index import Passage
 from voice_agent.records import metrics
 from voice_agent.reply import Clause, Reply, Road
 from voice_agent.reply_stage import ReplyStage
-from voice_agent.safety.grounding import Verdict, judge_clause
+from voice_agent.safety.evidence import evidence_of
+from voice_agent.safety.grounding_gate import Judge, Meanings
 from voice_agent.speech.clauses import ClauseSplitter
 
 log = structlog.get_logger(__name__)
 
-CERTAIN_COVERAGE = 0.6
-"""A passage with so much of a question's words is quoted when the model is late or declines."""
 DOUBT_EXTRA_S, NOTHING_EXTRA_S = 0.25, 0.4
 """With a passage that has fewer of them, or none to quote, the model has so much more time."""
 HEAD_START_S = 0.2
@@ -80,8 +79,12 @@ class Answerer(ReplyStage):
         prompt: AnswerPrompt,
         conversation: Conversation,
         pace: Pace,
+        meanings: Meanings | None = None,
+        judge: Judge | None = None,
     ) -> None:
         super().__init__()
+        self._meanings = meanings
+        self._judge = judge
         self._pace = pace
         self._model = model
         self._model_name = settings.model.model
@@ -90,6 +93,7 @@ class Answerer(ReplyStage):
         self._conversation = conversation
         self._warming: asyncio.Task[None] | None = None
         self._warming_passages: tuple[Passage, ...] = ()
+        self._weighing: asyncio.Task[None] | None = None
 
     async def handle(self, frame: Frame) -> bool:
         """Take grounded questions and what can be read beforehand."""
@@ -98,7 +102,7 @@ class Answerer(ReplyStage):
                 self._warm("", (), ())
                 return False
             case PassagesForeseen():
-                await self._foresee(frame)
+                self._foresee(frame)
                 return True
             case ReplyGrounded(reply=reply):
                 self.work_on(reply, self._answer(reply, frame.history))
@@ -109,6 +113,8 @@ class Answerer(ReplyStage):
     async def cleanup(self) -> None:
         """Stop reading; the call is over."""
         self._stop_warming()
+        if self._weighing is not None:
+            self._weighing.cancel()
         await super().cleanup()
 
     def _messages(
@@ -116,12 +122,26 @@ class Answerer(ReplyStage):
     ) -> list[Message]:
         return self._prompt.messages(question, passages, history, self._conversation.summary)
 
-    async def _foresee(self, frame: PassagesForeseen) -> None:
+    def _foresee(self, frame: PassagesForeseen) -> None:
         """Let the model read the passages, and make the sound of what may be quoted of them."""
         if frame.fresh:
             self._warm(frame.text, frame.passages, frame.history)
-        if quote := extract(frame.text, frame.passages):
-            await self.push_frame(ClauseForeseen(clauses_of(quote.text)[0]))
+        if self._weighing is not None:
+            self._weighing.cancel()
+        self._weighing = asyncio.create_task(self._weigh(frame))
+
+    async def _weigh(self, frame: PassagesForeseen) -> None:
+        """Take the passages apart beforehand; the answer itself has only moments for it."""
+        try:
+            if self._meanings is not None:
+                await self._meanings.prepare(evidence_of(frame.passages, ""))
+            answer = await GroundedAnswer.prepare(
+                frame.text, frame.passages, meanings=self._meanings
+            )
+        except Exception as error:  # preparing is optional; the answer itself reports a fault
+            log.warning("weighing_failed", reason=type(error).__name__)
+            return
+        await self._foresee_quote(answer.quote)
 
     def _warm(
         self,
@@ -160,18 +180,21 @@ class Answerer(ReplyStage):
         if not passages:
             await self._decline(reply)
             return
-        quote = extract(reply.question, passages)
-        if quote is not None:
-            await self.push_frame(ClauseForeseen(clauses_of(quote.text)[0]))
-        patience_s = self._patience_s(quote)
-        if self._pace.hopeless(HEAD_START_S + patience_s):
-            self._pace.note_not_asked()
-            metrics.repairs.labels(reason="hopeless").inc()
-            await self._do_without_model(reply, quote)
-            return
+        weighing = self._start_weighing(reply, passages, history)
+        if self._pace.hopeless(HEAD_START_S + self._quote_after_s):
+            quote = (await weighing).quote  # perhaps the model is not asked at all
+            if self._pace.hopeless(HEAD_START_S + self._patience_s(quote)):
+                await self._foresee_quote(quote)
+                self._pace.note_not_asked()
+                metrics.repairs.labels(reason="hopeless").inc()
+                await self._do_without_model(reply, quote)
+                return
         begun = asyncio.Event()
-        writing = asyncio.create_task(self._generate(reply, history, begun))
+        writing = asyncio.create_task(self._generate(reply, history, weighing, begun))
         try:
+            quote = (await weighing).quote
+            await self._foresee_quote(quote)
+            patience_s = self._patience_s(quote)
             if await _begins(writing, begun, reply.turn_over, patience_s):
                 await self._keep_what_was_written(reply, quote, writing)
             else:
@@ -180,8 +203,32 @@ class Answerer(ReplyStage):
                 metrics.repairs.labels(reason="late").inc()
                 await self._do_without_model(reply, quote)
         finally:
+            weighing.cancel()
             writing.cancel()
         self._warm("", (), (*history, (reply.question, reply.text)))
+
+    def _start_weighing(
+        self,
+        reply: Reply,
+        passages: Sequence[Passage],
+        history: tuple[tuple[str, str], ...],
+    ) -> asyncio.Task[GroundedAnswer]:
+        """Weigh what there is to say while the model begins; that takes longer."""
+        return asyncio.create_task(
+            GroundedAnswer.prepare(
+                reply.question,
+                passages,
+                asked=reply.retrieval.query if reply.retrieval else "",
+                heard=[caller for caller, _ in history],
+                read=reply.read,
+                meanings=self._meanings,
+                model=self._judge,
+            )
+        )
+
+    async def _foresee_quote(self, quote: Quote | None) -> None:
+        if quote is not None:
+            await self.push_frame(ClauseForeseen(clauses_of(quote.text)[0]))
 
     def _patience_s(self, quote: Quote | None) -> float:
         """How long after the caller's turn the model may take over its first clause when there is
@@ -215,12 +262,13 @@ class Answerer(ReplyStage):
         self,
         reply: Reply,
         history: tuple[tuple[str, str], ...],
+        weighing: asyncio.Task[GroundedAnswer],
         begun: asyncio.Event,
     ) -> None:
         """Let the model write; ``begun`` is set with its first clause."""
         asked = time.perf_counter()
         try:
-            await self._write_all(reply, history, begun)
+            await self._write_all(reply, history, weighing, begun)
         finally:
             took_s = time.perf_counter() - asked
             if not begun.is_set():
@@ -229,7 +277,11 @@ class Answerer(ReplyStage):
                 self._pace.note(reply.marks["first_clause"] - asked)
 
     async def _write_all(
-        self, reply: Reply, history: tuple[tuple[str, str], ...], begun: asyncio.Event
+        self,
+        reply: Reply,
+        history: tuple[tuple[str, str], ...],
+        weighing: asyncio.Task[GroundedAnswer],
+        begun: asyncio.Event,
     ) -> None:
         await self._wait_for_warming(reply.read)
         reply.model, reply.prompt_id = self._model_name, self._prompt.prompt_id
@@ -243,52 +295,54 @@ class Answerer(ReplyStage):
                     case Token(text=text):
                         reply.mark("first_token")
                         for clause in splitter.feed(text):
-                            if not await self._write(reply, clause, begun):
+                            if not await self._write(reply, clause, await weighing, begun):
                                 return
                     case Finished():
                         _note_cost(reply, item)
                     case _:
                         log.warning("tool_call_ignored", turn_id=reply.turn_id)
         for clause in splitter.finish():
-            if not await self._write(reply, clause, begun):
+            if not await self._write(reply, clause, await weighing, begun):
                 return
         if not reply.clauses:
             raise EmptyAnswer("the model wrote nothing")
         await self._finish(reply)
 
-    async def _write(self, reply: Reply, text: str, begun: asyncio.Event) -> bool:
-        """Send one clause on; false when the answer ends here, with or without it."""
+    async def _write(
+        self, reply: Reply, text: str, answer: GroundedAnswer, begun: asyncio.Event
+    ) -> bool:
+        """Send one clause on, or what is said instead; false when the answer ends here."""
         begun.set()
-        found = reply.retrieval.passages if reply.retrieval else ()
-        passages = (*reply.read, *found)
-        first = not reply.clauses
-        declines = DECLINE_WORDS.lower() in text.lower().replace("’", "'")
-        verdict = judge_clause(text, passages, reply.question, first=first)
-        if declines or verdict is Verdict.REPAIR:
-            metrics.repairs.labels(reason="declined" if declines else "unsupported").inc()
-            quote = extract(reply.question, found)
-            if not first:
-                await self._finish(reply)
-            elif quote is None or (declines and quote.coverage < CERTAIN_COVERAGE):
+        decided = await answer.take(text)
+        if decided.step is Step.SPEAK:
+            await self._say(reply, decided.text, decided.source_ids)
+            return True
+        metrics.repairs.labels(reason=_kind_of(decided.reason)).inc()
+        match decided.step:
+            case Step.QUOTE if answer.quote is not None:
+                await self._quote(reply, answer.quote)
+            case Step.DECLINE:
                 await self._decline(reply)
-            else:
-                await self._quote(reply, quote)
-            return False
-        clause = Clause(text, sources_of(text, passages))
+            case Step.REPAIR:
+                for clause in clauses_of(decided.text):
+                    await self._say(reply, clause, decided.source_ids)
+                await self._finish(reply)
+            case _:
+                await self._finish(reply)
+        return False
+
+    async def _say(self, reply: Reply, text: str, source_ids: tuple[str, ...]) -> None:
+        clause = Clause(text, source_ids)
         reply.clauses.append(clause)
         reply.mark("first_clause")
         await self.push_frame(ClauseWritten(reply, clause))
-        return True
 
     async def _quote(self, reply: Reply, quote: Quote) -> None:
         """Answer with a passage's own words instead of the model's."""
         reply.road, reply.model = Road.QUOTE, ""
         reply.mark("first_token")
         for text in clauses_of(quote.text):
-            clause = Clause(text, (quote.passage.passage_id,))
-            reply.clauses.append(clause)
-            reply.mark("first_clause")
-            await self.push_frame(ClauseWritten(reply, clause))
+            await self._say(reply, text, (quote.passage.passage_id,))
         await self._finish(reply)
 
     async def _decline(self, reply: Reply) -> None:
@@ -323,6 +377,11 @@ async def _begins(
     finally:
         beginning.cancel()
         over.cancel()
+
+
+def _kind_of(reason: str) -> str:
+    """A reason as metrics count it: few different ones."""
+    return "declined" if reason == "declined" else "unsupported"
 
 
 def clauses_of(text: str) -> list[str]:

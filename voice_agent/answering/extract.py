@@ -6,21 +6,20 @@ passage says, the caller still hears what the company says, word for word.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voice_agent.knowledge.index import Passage
-from voice_agent.knowledge.query import GENERIC_TERMS
-from voice_agent.knowledge.terms import terms_of
+from voice_agent.safety.claims import own_stems, sentences, stems
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])(?<![ap]\.m\.)\s+(?=[A-Z\"“])")
-_BEGINNING = 6
 _HEADING_WEIGHT = 0.5
+_NEARNESS_WEIGHT = 1.0
 _RANK_WEIGHT = 0.4
 """One place further down the list of passages costs as much as two fifths of the question."""
 MINIMUM_COVERAGE = 0.3
 """A passage with less of the question's words is about something else."""
+MINIMUM_NEARNESS = 0.5
+"""Unless one of its sentences comes so near the question in meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,43 +31,37 @@ class Quote:
     coverage: float
 
 
-def extract(question: str, passages: Sequence[Passage]) -> Quote | None:
+def extract(
+    question: str, passages: Sequence[Passage], nearness: Sequence[float] | None = None
+) -> Quote | None:
     """The best sentence with the one after it; ``None`` when no passage is about the question.
 
-    ``passages`` come best first. On the sample questions (``configs/knowledge_questions.yaml``)
-    five of six quotes hold the whole answer.
+    Args:
+        question: what is asked.
+        passages: best first.
+        nearness: cosine similarity of the question to each sentence of each passage, in order;
+            absent: words alone decide.
     """
-    asked = _own_words(question)
+    asked = own_stems(question)
     best: tuple[float, Quote] | None = None
+    at = 0
     for rank, passage in enumerate(passages):
         about = f"{passage.title} {passage.heading}"
+        said = sentences(passage.text)
+        near = list(nearness[at : at + len(said)]) if nearness is not None else [0.0] * len(said)
+        at += len(said)
         coverage = _share(asked, f"{about} {passage.text}")
-        if coverage < MINIMUM_COVERAGE:
+        if coverage < MINIMUM_COVERAGE and max(near, default=0.0) < MINIMUM_NEARNESS:
             continue
         base = _HEADING_WEIGHT * _share(asked, about) - _RANK_WEIGHT * rank
-        sentences = _SENTENCE_END.split(" ".join(passage.text.split()))
-        for number, sentence in enumerate(sentences):
-            score = base + _share(asked, sentence)
+        for number, sentence in enumerate(said):
+            score = base + _share(asked, sentence) + _NEARNESS_WEIGHT * near[number]
             if best is None or score > best[0]:
-                text = " ".join(sentences[number : number + 2])
+                text = " ".join(said[number : number + 2])
                 best = (score, Quote(text, passage, coverage))
     return None if best is None else best[1]
 
 
-def _own_words(question: str) -> frozenset[str]:
-    """The words that say what a question is about; all of them when all are general."""
-    words = _words(question)
-    return words - _GENERAL or words
-
-
 def _share(asked: frozenset[str], text: str) -> float:
     """How much of a question's words a text has, 0 to 1."""
-    return len(asked & _words(text)) / len(asked) if asked else 0.0
-
-
-def _words(text: str) -> frozenset[str]:
-    """Beginnings of words, so that "install" is found in "installing"."""
-    return frozenset(term[:_BEGINNING] for term in terms_of(text))
-
-
-_GENERAL = frozenset(term[:_BEGINNING] for term in GENERIC_TERMS)
+    return len(asked & stems(text)) / len(asked) if asked else 0.0

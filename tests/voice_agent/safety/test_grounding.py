@@ -1,48 +1,124 @@
-"""Which clauses may be spoken."""
+"""Which sentences may be spoken."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.voice_agent.passages import passage
-from voice_agent.safety.grounding import Verdict, judge_clause
+from voice_agent.safety.evidence import evidence_of
+from voice_agent.safety.grounding import Verdict, judge
 
 PASSAGES = [
-    passage("a", "Standard delivery costs $4.95 and takes three to five business days."),
-    passage("b", "Refunds over $1,200 take 14 days. The phone line opens at 8 a.m."),
+    passage(
+        "delivery",
+        "Standard delivery costs $4.95 and takes three to five business days. Standard delivery "
+        "is free when the order is $50 or more. We do not deliver outside the United States.",
+    ),
+    passage(
+        "assembly",
+        "Connecting a washing machine costs $49. Installing a dishwasher costs $119, a built-in "
+        "oven $139, and any gas appliance $149. Items up to 50 pounds are carried upstairs.",
+    ),
+    passage("hours", "Refunds over $1,200 take 14 days. The phone line opens at 8 a.m."),
 ]
 
 
+def verdict(sentence: str, question: str = "", **more: bool) -> tuple[Verdict, str]:
+    found = judge(sentence, evidence_of(PASSAGES, question), question, **more)
+    return found.verdict, found.reason
+
+
 @pytest.mark.parametrize(
-    "clause",
+    "sentence",
     [
         "Standard delivery costs $4.95.",
-        "It takes 3 to 5 business days.",
-        "It takes three to five days,",
+        "Standard delivery takes 3 to 5 business days.",
+        "Standard delivery is free for orders of $50 or more.",
         "A refund of $1,200 takes fourteen days.",
         "The phone line opens at eight in the morning.",
-        "Delivery is not free.",
-        "Your order 77 is on its way.",
+        "Installing a built-in oven costs $139.",
+        "We do not deliver outside the United States.",
+        "I'm sorry about that.",
+        "Is there anything else I can help with?",
     ],
 )
-def test_supported_clauses_are_spoken(clause: str) -> None:
-    assert judge_clause(clause, PASSAGES, "Where is order 77?", first=True) is Verdict.SPEAK
+def test_what_follows_from_a_passage_is_spoken(sentence: str) -> None:
+    assert verdict(sentence)[0] is Verdict.SPEAK
 
 
 @pytest.mark.parametrize(
-    "clause",
+    ("sentence", "reason"),
     [
-        "Standard delivery costs $5.95.",
-        "It takes six business days.",
-        "The phone line opens at 9 a.m.",
-        "Yes, you can.",
-        "No.",
-        "...",
+        ("Standard delivery costs $5.95.", "unknown_money"),
+        ("Standard delivery takes six business days.", "unknown_duration"),
+        ("Standard delivery takes three to five days.", "unknown_duration"),
+        ("The phone line opens at 9 a.m.", "unknown_time"),
+        ("The phone line opens on Sunday at 8 a.m.", "unknown_weekday"),
+        ("We deliver standard parcels to Canada.", "unknown_name"),
+        ("Installing a built-in oven costs $119.", "misplaced_value"),
+        ("Connecting a washing machine costs $119.", "misplaced_value"),
+        ("We deliver outside the United States.", "denial"),
+        ("Standard delivery is not free for orders of $50 or more.", "denial"),
+        ("Standard delivery is free.", "condition"),
+        ("Items of at least 50 pounds are carried upstairs.", "bound"),
+        ("Our drivers wear blue uniforms with matching caps.", "does_not_follow"),
     ],
 )
-def test_unsupported_clauses_are_repaired(clause: str) -> None:
-    assert judge_clause(clause, PASSAGES, "When?", first=True) is Verdict.REPAIR
+def test_what_no_passage_says_is_repaired(sentence: str, reason: str) -> None:
+    assert verdict(sentence) == (Verdict.REPAIR, reason)
 
 
-def test_only_the_first_clause_may_not_be_a_bare_yes() -> None:
-    assert judge_clause("No fee applies.", PASSAGES, "", first=False) is Verdict.SPEAK
+@pytest.mark.parametrize("sentence", ["Yes, you can.", "No.", "..."])
+def test_a_bare_answer_is_replaced_by_the_rule_it_was_made_from(sentence: str) -> None:
+    assert verdict(sentence, "Can I?", first=True) == (Verdict.REPAIR, "bare_answer")
+
+
+def test_a_word_of_the_question_that_no_passage_has_is_not_taken_over() -> None:
+    asked = "How much does it cost to have a piano delivered?"
+    assert verdict("Delivery of a piano costs $4.95.", asked)[1] == "unknown_topic"
+
+
+def test_what_it_is_about_comes_from_the_question() -> None:
+    asked = "What does it cost to install a built-in oven?"
+    assert verdict("It costs $139.", asked)[0] is Verdict.SPEAK
+    assert verdict("It costs $119.", asked)[1] == "misplaced_value"
+
+
+def test_callers_vouch_for_their_own_order_and_not_for_a_price() -> None:
+    asked = "Is delivery of order F H 7 7 1 2 twenty dollars?"
+    evidence = evidence_of(PASSAGES, asked)
+    assert judge("Standard delivery of order FH7712 is $4.95.", evidence, "").supported
+    assert judge("Standard delivery is $20.", evidence, asked).reason == "unknown_money"
+
+
+def test_results_of_actions_are_evidence() -> None:
+    result = '{"order": "FH7712", "status": "shipped", "arrives": "2026-06-10", "total": 260}'
+    evidence = evidence_of((), "Where is my order?", [("get_order", result)])
+    found = judge("Your order arrives on June tenth.", evidence, "Where is my order?")
+    assert (found.supported, found.source_id) == (True, "get_order")
+    assert not judge("Your order arrives on June eleventh.", evidence, "").supported
+    assert not judge("The total of your order is $290.", evidence, "").supported
+
+
+def test_the_passage_behind_a_sentence_is_named() -> None:
+    found = judge("The phone line opens at eight in the morning.", evidence_of(PASSAGES, ""))
+    assert found.source_id == "hours"
+
+
+def test_a_beginning_is_not_held_to_the_condition_that_may_follow() -> None:
+    evidence = evidence_of(PASSAGES, "")
+    assert judge("Standard delivery is free", evidence, whole=False).supported
+    assert not judge("Standard delivery is free.", evidence, whole=True).supported
+
+
+def test_meaning_decides_where_words_do_not() -> None:
+    evidence = evidence_of(PASSAGES, "")
+    sentence = "Shipping abroad is not something we do."
+    far = [0.0] * len(evidence.statements)
+    assert not judge(sentence, evidence, nearness=far).supported
+
+
+def test_without_evidence_only_courtesies_are_spoken() -> None:
+    nothing = evidence_of((), "")
+    assert judge("Thank you for waiting.", nothing).supported
+    assert not judge("Parcels are carried upstairs.", nothing).supported
