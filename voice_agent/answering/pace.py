@@ -11,8 +11,9 @@ OPTIMISM = 0.97
 some day: the load that made it slow may be gone."""
 
 
-AT_LEAST_FACTOR = 1.5
-"""A model that had not begun would hardly have begun the moment after."""
+AT_LEAST_FACTOR = 2.0
+"""A model that had not begun would hardly have begun the moment after; with less it is asked again
+and again on a slow machine, and each caller waits in vain."""
 
 
 class Pace:

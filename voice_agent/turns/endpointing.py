@@ -25,7 +25,7 @@ FAINT_DB = 24.0
 SILENT_DB = -60.0
 """Softer than this (dB of full scale) is silence, however softly the caller speaks."""
 
-_SURE, _UNSURE, _DOUBTING = 1.6, 0.0, -1.2
+_SURE, _UNSURE, _DOUBTING = 1.3, 0.0, -1.5
 """Log odds over ``complete_threshold``: from the first on the shortest silence will do, at the
 second ``_UNSURE_MS`` are needed, from the third on the longest."""
 _UNSURE_MS = 560

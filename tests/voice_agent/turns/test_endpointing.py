@@ -49,7 +49,7 @@ def test_words_that_trail_off_need_more_silence() -> None:
     def needed_ms(trailing: float | None) -> int:
         return silence_needed_ms(SETTINGS, "A small sofa", 0.7, trailing=trailing)
 
-    assert SHORTEST < needed_ms(-7.0) < needed_ms(None) < needed_ms(-3.0) < LONGEST
+    assert SHORTEST < needed_ms(-6.0) < needed_ms(None) < needed_ms(-3.0) < LONGEST
     assert needed_ms(-1.0) == needed_ms(0.0), "one witness does not decide alone"
 
 
