@@ -181,8 +181,11 @@ class RoadSettings(Section):
     verified: float = Field(
         0.85, ge=0, le=1, description="Below it documents answer instead of an approved text"
     )
-    aside: float = Field(
-        0.5, ge=0, le=1, description="Out of scope, or for a person, from this probability on"
+    person: float = Field(
+        0.5, ge=0, le=1, description="From here on a person takes over who was not asked for"
+    )
+    out_of_scope: float = Field(
+        0.3, ge=0, le=1, description="From here on the caller hears that this is not done here"
     )
     deadline_ms: int = Field(60, ge=1, description="Rules alone decide what takes longer")
 
@@ -215,9 +218,7 @@ class ActionsSettings(Section):
         Path("configs/actions.yaml"), description="What can be done, and under which conditions"
     )
     journal: Path = Field(Path("var/actions.sqlite"), description="SQLite file of begun writes")
-    grace_ms: int = Field(
-        700, ge=0, description="A confirmed write waits so long for `no, wait`"
-    )
+    grace_ms: int = Field(700, ge=0, description="A confirmed write waits so long for `no, wait`")
     webhook_url: HttpUrl | None = Field(
         None, description="Where the outcome of every call is sent; absent: nowhere"
     )

@@ -3,9 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Protocol
 
 from voice_agent.answering.phrases import OFFER_PERSON
-from voice_agent.reply import Road
+from voice_agent.reply import Road, RoadChoice
+
+UNAIDED = (Road.VERIFIED, Road.ANSWER, Road.ACTION, Road.SMALL_TALK)
+"""Roads on which the caller is served without a person."""
+
+
+class Thresholds(Protocol):
+    """How sure the router must be (see ``config.RoadSettings``)."""
+
+    @property
+    def unaided(self) -> float:
+        """That the caller can be served without a person at all."""
+
+    @property
+    def verified(self) -> float:
+        """That it is the approved text that is asked for."""
+
+    @property
+    def person(self) -> float:
+        """That it is for a person, though nobody asked for one."""
+
+    @property
+    def out_of_scope(self) -> float:
+        """That it is nothing for this agent; what is so doubtful is not answered anyway."""
+
 
 _PEOPLE = (
     r"(person|human|human being|someone|somebody|representative|rep|operator|adviser|advisor|"
@@ -68,6 +94,32 @@ def choose_road(text: str, last_heard: str) -> Road:
         if pattern.search(text):
             return road
     return Road.ANSWER
+
+
+def settle(
+    probabilities: Mapping[Road, float], thresholds: Thresholds, *, clarified: bool
+) -> RoadChoice:
+    """The road when the examples leave so much doubt.
+
+    The likeliest road is taken when it is sure enough. In doubt the caller is asked one question;
+    if that has been asked just now (``clarified``), a person is offered. Then ``runner_up`` is the
+    likeliest road, and ``confidence`` its probability.
+    """
+    best, second = sorted(probabilities, key=lambda road: -probabilities[road])[:2]
+    if best is Road.VERIFIED and probabilities[best] < thresholds.verified:
+        best, second = Road.ANSWER, best  # the documents say it too, and what they say is checked
+    outside = probabilities[Road.OUT_OF_SCOPE] >= thresholds.out_of_scope
+    if outside and best not in (Road.OUT_OF_SCOPE, Road.PERSON):
+        best, second = Road.OUT_OF_SCOPE, best
+    sure = {
+        Road.OUT_OF_SCOPE: outside,
+        Road.PERSON: probabilities[best] >= thresholds.person,
+        Road.CLARIFY: not clarified,
+    }.get(best, sum(probabilities[road] for road in UNAIDED) >= thresholds.unaided)
+    if sure:
+        return RoadChoice(best, probabilities[best], second, because="examples")
+    otherwise = Road.PERSON if clarified else Road.CLARIFY
+    return RoadChoice(otherwise, probabilities[best], best, because="doubt")
 
 
 def is_nonsense(text: str) -> bool:

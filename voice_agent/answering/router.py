@@ -1,26 +1,51 @@
-"""The stage that decides what is done with a request, and what is said when a stage fails."""
+"""The stage that decides what is done with a request, and what is said when a stage fails.
+
+Deciding takes some milliseconds of embedding, in a task of the reply's own; what words alone
+decide is decided at once.
+"""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 from pipecat.frames.frames import Frame
 
 from voice_agent.answering import phrases
 from voice_agent.answering.conversation import Conversation
+from voice_agent.answering.road_chooser import Asked
 from voice_agent.answering.roads import choose_road
 from voice_agent.config import Settings
 from voice_agent.frames import ClauseWritten, ReplyAsked, ReplyFailed, ReplyOver, ReplyWritten
 from voice_agent.records import metrics
-from voice_agent.reply import AfterReply, Clause, Reply, Road
+from voice_agent.reply import AfterReply, Clause, Reply, Road, RoadChoice
 from voice_agent.reply_stage import ReplyStage
 
 FAILURES_BEFORE_PERSON = 2
 
 
-class Router(ReplyStage):
-    """Sends questions on to be answered; says everything else itself."""
+class Roads(Protocol):
+    """What finds roads by examples (see ``answering.road_chooser.RoadChooser``)."""
 
-    def __init__(self, settings: Settings, conversation: Conversation) -> None:
+    def ruled(self, asked: Asked) -> RoadChoice | None:
+        """The road that words alone decide, if they do."""
+
+    async def choose(self, asked: Asked) -> RoadChoice:
+        """The road for a request."""
+
+
+class Router(ReplyStage):
+    """Sends questions on to be answered or acted on; says everything else itself.
+
+    Without ``roads`` rules alone decide.
+    """
+
+    def __init__(
+        self, settings: Settings, conversation: Conversation, roads: Roads | None = None
+    ) -> None:
         super().__init__()
+        self._roads = roads
+        self._acts = settings.actions.enabled
+        self._clarified = False
         self._language = settings.speech.transcriber.language
         self._person_available = settings.handoff.enabled
         self._conversation = conversation
@@ -35,8 +60,12 @@ class Router(ReplyStage):
                 else:
                     await self._say(reply, reply.fixed_text)
                 return True
+            case ReplyAsked(reply=reply) if reply.language != self._language:
+                reply.road = Road.LANGUAGE
+                await self._say(reply, phrases.OTHER_LANGUAGE)
+                return True
             case ReplyAsked(reply=reply):
-                return await self._choose(reply)
+                return await self._choose(reply, frame)
             case _:
                 return False
 
@@ -45,19 +74,40 @@ class Router(ReplyStage):
         if isinstance(frame, ReplyFailed):
             await self._excuse(frame.reply)
             return True
-        if isinstance(frame, ReplyOver) and frame.reply.question and not frame.reply.failure:
-            self._failures = 0
+        if isinstance(frame, ReplyOver) and frame.reply.question:
+            if not frame.reply.failure:
+                self._failures = 0
+            if frame.reply.heard:
+                self._clarified = frame.reply.road is Road.CLARIFY
         return False
 
-    async def _choose(self, reply: Reply) -> bool:
-        if reply.language != self._language:
-            reply.road = Road.LANGUAGE
-            await self._say(reply, phrases.OTHER_LANGUAGE)
-            return True
-        reply.road = choose_road(reply.question, self._conversation.last_heard)
-        match reply.road:
+    async def _choose(self, reply: Reply, frame: ReplyAsked) -> bool:
+        """Take the request, unless words alone say that it is to be answered."""
+        asked = Asked(reply.question, frame.history, self._conversation.last_heard, self._clarified)
+        if self._roads is None:
+            return await self._take(
+                reply, RoadChoice(choose_road(asked.question, asked.last_heard))
+            )
+        if (ruled := self._roads.ruled(asked)) is not None:
+            return await self._take(reply, ruled)
+        self.work_on(reply, self._compare(self._roads, reply, asked, frame))
+        return True
+
+    async def _compare(self, roads: Roads, reply: Reply, asked: Asked, frame: ReplyAsked) -> None:
+        choice = await roads.choose(asked)
+        if not await self._take(reply, choice):
+            await self.push_frame(frame)
+
+    async def _take(self, reply: Reply, choice: RoadChoice) -> bool:
+        """Follow a road as far as it is this stage's; false when later stages go on with it."""
+        reply.choice = choice
+        reply.road = choice.road
+        reply.mark("routed")
+        match choice.road:
+            case Road.PERSON if choice.because == "doubt":
+                await self._say(reply, phrases.UNSURE)
             case Road.PERSON:
-                await self._hand_over(reply, phrases.TRANSFERRING)
+                await self._hand_over(reply, choice.says or phrases.TRANSFERRING)
             case Road.GOODBYE:
                 reply.after = AfterReply.HANG_UP
                 await self._say(reply, phrases.GOODBYE)
@@ -70,6 +120,13 @@ class Router(ReplyStage):
                 await self._say(reply, phrases.HELLO)
             case Road.THANKS:
                 await self._say(reply, phrases.WELCOME)
+            case Road.CLARIFY:
+                await self._say(reply, choice.says or phrases.CLARIFY)
+            case Road.VERIFIED | Road.SMALL_TALK | Road.OUT_OF_SCOPE:
+                await self._say(reply, choice.says)
+            case Road.ACTION if not self._acts:
+                reply.road = Road.ANSWER
+                return False
             case _:
                 return False
         return True

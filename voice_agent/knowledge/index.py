@@ -119,14 +119,20 @@ class Knowledge:
         self._refused_version = ""
 
     @classmethod
-    def open(cls, settings: KnowledgeSettings, models_folder: Path) -> Knowledge:
-        """Load the embedding model and the current index (blocking, under a second).
+    def open(
+        cls,
+        settings: KnowledgeSettings,
+        models_folder: Path,
+        embedder: TextEmbedder | None = None,
+    ) -> Knowledge:
+        """Load the embedding model, unless it is given, and the current index (blocking, under a
+        second).
 
         Raises:
             EmbedderUnusable, IndexMissing, IndexUnusable, IndexUnreachable: one line that says
                 what to do.
         """
-        embedder = load_embedder(settings, models_folder)
+        embedder = embedder or load_embedder(settings, models_folder)
         server = PassageStore.at_server(settings.server_url) if settings.server_url else None
         knowledge = cls(settings, embedder, server)
         knowledge._find(knowledge._asked("warm up", None, None, ""))

@@ -15,17 +15,19 @@ import queue
 import sqlite3
 import threading
 import time
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from voice_agent.records import metrics
+from voice_agent.safety.masking import mask_within
 
 log = structlog.get_logger(__name__)
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 MAX_WAITING = 1_000
 """Records waiting to be written; further ones are lost, and counted."""
 LOCK_PATIENCE_S = 5.0
@@ -49,7 +51,9 @@ CREATE TABLE IF NOT EXISTS turns (
     speculations INTEGER NOT NULL, speculations_dropped INTEGER NOT NULL,
     prepared_passages INTEGER, filler TEXT NOT NULL DEFAULT '',
     speech_ended_at REAL, transcribed_after_ms REAL, voice_to_voice_ms REAL,
-    waterfall_ms TEXT NOT NULL DEFAULT '{}', retrieval TEXT NOT NULL DEFAULT '{}'
+    waterfall_ms TEXT NOT NULL DEFAULT '{}', retrieval TEXT NOT NULL DEFAULT '{}',
+    road TEXT NOT NULL DEFAULT '', confidence REAL, runner_up TEXT NOT NULL DEFAULT '',
+    choice TEXT NOT NULL DEFAULT '{}', outcome TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX IF NOT EXISTS turns_by_call ON turns (call_id, "index");
 """
@@ -63,9 +67,17 @@ _ADDED = (
     ("turns", "voice_to_voice_ms", "REAL"),
     ("turns", "waterfall_ms", "TEXT NOT NULL DEFAULT '{}'"),
     ("turns", "retrieval", "TEXT NOT NULL DEFAULT '{}'"),
+    ("turns", "road", "TEXT NOT NULL DEFAULT ''"),
+    ("turns", "confidence", "REAL"),
+    ("turns", "runner_up", "TEXT NOT NULL DEFAULT ''"),
+    ("turns", "choice", "TEXT NOT NULL DEFAULT '{}'"),
+    ("turns", "outcome", "TEXT NOT NULL DEFAULT ''"),
 )
 """Columns that earlier versions did not have, with what their rows get."""
-_JSON_COLUMNS = ("passages", "sources", "stages_ms", "waterfall_ms", "retrieval")
+_SAID = ("heard", "query", "answer", "spoken", "heard_by_caller")
+_SAID_IN_SEARCH = ("query", "context")
+"""Columns, and parts of a repeated search, that hold words of a call."""
+_JSON_COLUMNS = ("passages", "sources", "stages_ms", "waterfall_ms", "retrieval", "choice")
 
 
 class RecordsUnusable(Exception):
@@ -101,6 +113,11 @@ class TurnRecord:
     ``voice_to_voice_ms`` (see ``records.waterfall``). ``prepared_passages``: whether those read
     while the caller spoke were the right ones; ``None``: there were none. ``retrieval`` repeats the
     search: the query as embedded, filters, and the passages found, in order, with exact scores.
+
+    ``road`` is what the router decided, ``confidence`` its calibrated probability (0 to 1; ``None``
+    when no router decided), ``runner_up`` the next likely road (empty: a rule decided), ``choice``
+    what decided, which group of examples, and how long it took; ``outcome`` is how the reply came
+    about in the end, such as ``quote`` or ``decline``.
     """
 
     call_id: str
@@ -132,13 +149,25 @@ class TurnRecord:
     voice_to_voice_ms: float | None = None
     waterfall_ms: dict[str, float] = field(default_factory=dict)
     retrieval: dict[str, Any] = field(default_factory=dict)
+    road: str = ""
+    confidence: float | None = None
+    runner_up: str = ""
+    choice: dict[str, Any] = field(default_factory=dict)
+    outcome: str = ""
 
 
 class Records:
     """The record file: one writer thread, any number of readers."""
 
-    def __init__(self, path: Path, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        path: Path,
+        mask: Callable[[str], str] | None = None,
+        *,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
         self._path = path
+        self._mask = mask
         self._queue: queue.Queue[CallRecord | TurnRecord | threading.Event | None] = queue.Queue(
             max_waiting
         )
@@ -147,8 +176,11 @@ class Records:
         self._writer: threading.Thread | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Records:
+    def open(cls, path: Path, mask: Callable[[str], str] | None = None) -> Records:
         """Open or create the file. A damaged one is put aside, never deleted, and begun anew.
+
+        ``mask`` takes personal data out of what was said before it is written, in the writer's
+        thread.
 
         Raises:
             RecordsUnusable: it cannot be written, or a newer version of the agent wrote it.
@@ -173,7 +205,7 @@ class Records:
             raise RecordsUnusable(f"{path}: {error.strerror}") from error
         except sqlite3.Error as error:
             raise RecordsUnusable(f"{path}: cannot be used for records: {error}") from error
-        records = cls(path)
+        records = cls(path, mask)
         records._ensure_writer()
         return records
 
@@ -243,6 +275,16 @@ class Records:
         except queue.Full:
             _note_lost("queue_full")
 
+    def _masked(self, record: CallRecord | TurnRecord) -> CallRecord | TurnRecord:
+        if self._mask is None or not isinstance(record, TurnRecord):
+            return record
+        said: dict[str, Any] = {name: self._mask(getattr(record, name)) for name in _SAID}
+        search = {
+            name: mask_within(value, self._mask) if name in _SAID_IN_SEARCH else value
+            for name, value in record.retrieval.items()
+        }
+        return replace(record, **said, retrieval=search)
+
     def _ensure_writer(self) -> None:
         with self._starting:
             if self._writer is not None and self._writer.is_alive():
@@ -279,7 +321,7 @@ class Records:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with contextlib.closing(_connect(self._path)) as database, database:
-                    _insert(database, record)
+                    _insert(database, self._masked(record))
                 return
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or attempt == ATTEMPTS:

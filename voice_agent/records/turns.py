@@ -14,7 +14,7 @@ from voice_agent.knowledge.index import Passage
 from voice_agent.records import tracing
 from voice_agent.records.store import CallRecord, TurnRecord
 from voice_agent.records.waterfall import transcribed_after_ms, voice_to_voice_ms, waterfall_ms
-from voice_agent.reply import Reply
+from voice_agent.reply import Reply, RoadChoice
 from voice_agent.speech.spoken_text import as_spoken
 
 _OUTCOMES = {"transferred": "handed_over", "agent_hung_up": "ended_by_agent"}
@@ -55,7 +55,7 @@ def call_record(
 
 def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
     """The record of a reply that is over; ``index`` counts the turns of the call from 1."""
-    retrieval = reply.retrieval
+    retrieval, choice = reply.retrieval, reply.choice
     began = min(
         [*reply.marks.values(), *([reply.speech_end] if reply.speech_end else [])], default=0
     )
@@ -97,7 +97,17 @@ def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
         spoken=" ".join(as_spoken(clause.text) for clause in reply.clauses if clause.audio),
         heard_by_caller=reply.heard,
         end_reason=f"failed:{reply.failure}" if reply.failure else reply.end_reason,
+        road=choice.road.value if choice else "",
+        confidence=round(choice.confidence, 4) if choice else None,
+        runner_up=choice.runner_up.value if choice and choice.runner_up else "",
+        choice=_choice(choice) if choice else {},
+        outcome=reply.road.value,
     )
+
+
+def _choice(choice: RoadChoice) -> dict[str, str | float]:
+    """What decided about a road; the road itself has columns of its own."""
+    return {"because": choice.because, "name": choice.name, "took_ms": choice.took_ms}
 
 
 def _since_1970(at: float) -> float:

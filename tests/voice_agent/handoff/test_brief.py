@@ -19,3 +19,10 @@ def test_long_words_are_cut_at_a_word() -> None:
     said = brief([("please help me " * 40, "")], "", "failed")
     assert len(said) < 300
     assert said.endswith(".")
+
+
+def test_who_is_put_through_for_another_reason_is_quoted() -> None:
+    said = brief([("How much is delivery?", "It costs $4.95.")], "I will sue you.", "legal")
+    assert "legal matter" in said
+    assert "I will sue you." in said
+    assert "delivery" not in said
