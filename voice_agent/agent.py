@@ -138,11 +138,16 @@ async def serve(settings: Settings) -> None:
     log.info("agent_listening", host=settings.media.host, port=settings.media.port)
     warming = asyncio.create_task(engines.warm_up(settings))
     following = asyncio.create_task(engines.follow_knowledge())
+    following_up = [
+        asyncio.create_task(each.follow()) for each in (engines.actions, engines.webhook) if each
+    ]
     await stop.wait()
     log.info("agent_draining")
     warming.cancel()
     await server.drain()
     following.cancel()
+    for task in following_up:
+        task.cancel()
     await runner.cleanup()
     await engines.close()
     log.info("agent_stopped")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voice_agent.commands import bench, evaluate, knowledge, models
+from voice_agent.commands import actions, answering, bench, evaluate, knowledge, models
 from voice_agent.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption, read_settings
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ app = typer.Typer(
 )
 app.add_typer(models.app, name="models")
 app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(actions.app, name="actions")
 app.add_typer(bench.app, name="bench")
+app.add_typer(answering.app, name="answering")
 app.add_typer(evaluate.app, name="eval")
 
 

@@ -11,14 +11,21 @@ from pathlib import Path
 
 import structlog
 
+from voice_agent.answering.actions.systems import CompanySystems
 from voice_agent.answering.language_model import LanguageModel
 from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.pace import Pace
 from voice_agent.answering.phrases import prepared_phrases
 from voice_agent.answering.prompt import AnswerPrompt
-from voice_agent.config import ConfigError, Settings
-from voice_agent.knowledge.index import Knowledge
+from voice_agent.answering.road_chooser import RoadChooser
+from voice_agent.config import ActionsSettings, ConfigError, Settings, secret
+from voice_agent.knowledge.index import Knowledge, load_embedder
+from voice_agent.knowledge.remembered import RememberedVectors
+from voice_agent.records.outbox import Outbox, Webhook
 from voice_agent.records.store import Records
+from voice_agent.safety.policy import Policy, default_policy, read_policy
+from voice_agent.safety.record_mask import record_mask
+from voice_agent.safety.semantic import ModelJudge, Nearness
 from voice_agent.speech.spoken_text import as_spoken
 from voice_agent.speech.synthesiser import Synthesiser
 from voice_agent.speech.transcriber import Transcriber
@@ -42,7 +49,13 @@ class Engines:
     synthesiser: Synthesiser
     records: Records
     prompt: AnswerPrompt
+    policy: Policy = field(default_factory=default_policy)
     pace: Pace = field(default_factory=Pace)
+    roads: RoadChooser | None = None
+    meanings: Nearness | None = None
+    judge: ModelJudge | None = None
+    actions: CompanySystems | None = None
+    webhook: Webhook | None = None
     warm: bool = False
 
     @classmethod
@@ -53,21 +66,33 @@ class Engines:
             ConfigError, or the stage's own error: one line that says what is missing.
         """
         models = settings.models.folder
+        policy = read_policy(settings.safety.policy)
+        embedder = RememberedVectors(load_embedder(settings.knowledge, models))
+        roads, index = settings.answering.roads, settings.knowledge.index
+        model = LanguageModel(settings.answering.model)
+        grounding = settings.answering.grounding
         return cls(
             voice=VoiceModel(),
             completeness=CompletenessModel(),
             transcriber=Transcriber.load(settings.speech.transcriber, models),
-            knowledge=Knowledge.open(settings.knowledge, models),
-            model=LanguageModel(settings.answering.model),
+            knowledge=Knowledge.open(settings.knowledge, models, embedder),
+            roads=RoadChooser.open(roads, embedder, index) if roads.enabled else None,
+            model=model,
             synthesiser=Synthesiser(settings.speech.synthesiser),
-            records=Records.open(settings.records.path),
+            records=Records.open(settings.records.path, record_mask(settings, policy)),
             prompt=load_prompt(settings.answering.prompt, settings.answering.company),
+            policy=policy,
+            meanings=Nearness(embedder),
+            judge=ModelJudge(model, grounding.patience_ms / 1000) if grounding.model else None,
+            actions=CompanySystems.open(settings.actions),
+            webhook=open_webhook(settings.actions),
         )
 
     async def warm_up(self, settings: Settings) -> None:
         """Wait for the other processes, keep the usual phrases as sound, read the system prompt."""
         await _until(self.synthesiser.ready)
-        phrases = [as_spoken(phrase) for phrase in prepared_phrases(settings.answering)]
+        sentences = self.roads.sentences if self.roads else ()
+        phrases = [as_spoken(said) for said in (*prepared_phrases(settings.answering), *sentences)]
         await self.synthesiser.remember(phrases, for_good=True)
         await _until(self.model.ready)
         try:
@@ -83,6 +108,8 @@ class Engines:
         while True:  # a look is one small read; other processes promote, and cannot wake us
             await asyncio.sleep(_LOOK_FOR_KNOWLEDGE_S)
             await self.knowledge.reload_if_changed()
+            if self.roads is not None:
+                await asyncio.to_thread(self.roads.follow)
 
     async def ready(self) -> dict[str, bool]:
         """Which engines can serve a call now."""
@@ -91,8 +118,16 @@ class Engines:
 
     async def close(self) -> None:
         """Give everything back."""
+        if self.actions is not None:
+            await self.actions.close()
+        if self.webhook is not None:
+            await self.webhook.close()
         await self.model.close()
+        if self.meanings is not None:
+            self.meanings.close()
         await self.synthesiser.close()
+        if self.roads is not None:
+            await asyncio.to_thread(self.roads.close)
         await asyncio.to_thread(self.knowledge.close)
         await asyncio.to_thread(self.records.close)
 
@@ -124,3 +159,17 @@ def load_prompt(path: Path, company: str) -> AnswerPrompt:
     if not template.strip():
         raise ConfigError(f"answering.prompt: {path} is empty")
     return AnswerPrompt(template, company)
+
+
+def open_webhook(settings: ActionsSettings) -> Webhook | None:
+    """Where outcomes of calls are sent; ``None``: nowhere.
+
+    Raises:
+        ConfigError: there is no key to sign them with.
+    """
+    if settings.webhook_url is None:
+        return None
+    key = secret(settings.webhook_secret_env)
+    if not key:
+        raise ConfigError(f"actions.webhook_url: set {settings.webhook_secret_env} to sign with")
+    return Webhook(Outbox(settings.outbox), settings.webhook_url, key)

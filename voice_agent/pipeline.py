@@ -8,11 +8,19 @@
                  ▼
                TurnTaker      words, whose turn, interruptions  Whisper, smart-turn, TurnEngine
                  ▼
-               Router         answer, person, goodbye, excuse   pure rules
+               ActionsUnderWay  "yes" is for what asked         FlowRules
+                 ▼
+               InputGuard     attacks refused, cards masked     rules, policy.yaml
+                 ▼
+               Router         which road; person, excuse        rules, MiniLM
+                 ▼
+               Actions        done once, told from data         back office, journal
                  ▼
                Retriever      passages                          Qdrant, MiniLM
                  ▼
                Answerer       clauses, as they are written      llama.cpp or vLLM
+                 ▼
+               OutputGuard    what may not be said              rules, policy.yaml
                  ▼
                Speaker        sound, clause by clause           Piper
                  ▼
@@ -32,13 +40,19 @@ from dataclasses import dataclass
 from pipecat.pipeline.pipeline import Pipeline
 
 from telephony.media_stream import Message
+from voice_agent.answering.action_stage import Actions, ActionsUnderWay
+from voice_agent.answering.actions.desk import ActionDesk
 from voice_agent.answering.answerer import Answerer
 from voice_agent.answering.conversation import Conversation
 from voice_agent.answering.router import Router
-from voice_agent.config import Settings
+from voice_agent.config import Settings, secrets_of
 from voice_agent.engines import Engines
 from voice_agent.knowledge.retriever import Retriever
 from voice_agent.line import LineInput, LineOutput
+from voice_agent.safety.input_guard_stage import InputGuard
+from voice_agent.safety.output_guard import OutputGuard
+from voice_agent.safety.output_guard_stage import OutputGuardStage
+from voice_agent.safety.safe_library import SafeLibrary
 from voice_agent.speech.speaker import Speaker
 from voice_agent.turns.gate import SpeechGate
 from voice_agent.turns.turn_taker import TurnTaker
@@ -52,6 +66,7 @@ class CallPipeline:
     pipeline: Pipeline
     line_input: LineInput
     turn_taker: TurnTaker
+    desk: ActionDesk | None = None
 
 
 def build_pipeline(
@@ -63,22 +78,39 @@ def build_pipeline(
 ) -> CallPipeline:
     """The stages of one call; nothing is loaded here."""
     line_input = LineInput()
+    systems = engines.actions
+    desk = systems.desk() if systems else None
     turn_taker = TurnTaker(
         settings.turns,
         settings.speech.transcriber.language,
         engines.transcriber,
         engines.completeness,
         conversation,
+        keys_are_secret=lambda: desk is not None and desk.wants_secret_keys,
     )
     stages = [
         line_input,
         VoiceDetector(engines.voice),
         turn_taker,
-        Router(settings, conversation),
-        Retriever(engines.knowledge),
-        Answerer(settings.answering, engines.model, engines.prompt, conversation, engines.pace),
+        *([ActionsUnderWay(desk, settings.speech.transcriber.language)] if desk else []),
+        InputGuard(engines.policy),
+        Router(settings, conversation, engines.roads),
+        *([Actions(desk, systems.known, settings.handoff.enabled)] if systems and desk else []),
+        Retriever(SafeLibrary(engines.knowledge)),
+        Answerer(
+            settings.answering,
+            engines.model,
+            engines.prompt,
+            conversation,
+            engines.pace,
+            engines.meanings,
+            engines.judge,
+        ),
+        OutputGuardStage(
+            OutputGuard(engines.policy, engines.prompt.system, secrets_of(settings)), conversation
+        ),
         Speaker(engines.synthesiser),
         SpeechGate(),
         LineOutput(send_audio, send_message),
     ]
-    return CallPipeline(Pipeline(stages), line_input, turn_taker)
+    return CallPipeline(Pipeline(stages), line_input, turn_taker, desk)

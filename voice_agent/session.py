@@ -25,12 +25,14 @@ from voice_agent.answering.prompt import summary_messages
 from voice_agent.config import Settings
 from voice_agent.engines import Engines
 from voice_agent.frames import ReplyOver
-from voice_agent.handoff.brief import brief
+from voice_agent.handoff.brief import REASONS, brief
 from voice_agent.pipeline import build_pipeline
 from voice_agent.records import metrics, tracing
+from voice_agent.records.outcomes import outcome_fields
 from voice_agent.records.turns import call_record, trace_turn, turn_record
 from voice_agent.reply import AfterReply, Reply, Road
 from voice_agent.reply_stage import StageError
+from voice_agent.safety.masking import mask_identifiers
 from voice_agent.speech.spoken_text import as_spoken
 
 log = structlog.get_logger(__name__)
@@ -49,12 +51,15 @@ class CallSession:
         self._settings = settings
         self._engines = engines
         self._socket = socket
-        self._conversation = Conversation(settings.answering.history_turns)
+        self._conversation = Conversation(
+            settings.answering.history_turns, mask_identifiers(engines.policy.mask.prompts)
+        )
         self._call = build_pipeline(
             settings, engines, self._conversation, self._send_audio, self._send_message
         )
         self._started = asyncio.Event()
-        self._turns = 0
+        self._turns = self._questions = 0
+        self._brief = ""
         self._began_at = time.time()
         self._transferring = False
         self._end_reason = "hung_up"
@@ -79,6 +84,8 @@ class CallSession:
         log.info("call_began", line=start.line, resumed=start.resumed, pii={"caller": start.caller})
         metrics.live_calls.inc()
         self._record_call(over=False)
+        if self._call.desk is not None:
+            await self._call.desk.resume(start.call_id)
         worker = self._build_worker()
         runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
         await runner.add_workers(worker)
@@ -104,6 +111,7 @@ class CallSession:
                 task.cancel()
             metrics.live_calls.dec()
             self._record_call(over=True)
+            await self._send_outcome()
             log.info("call_ended", reason=self._end_reason, turns=self._turns)
 
     def _build_worker(self) -> PipelineWorker:
@@ -204,9 +212,12 @@ class CallSession:
             self._summary = self._start_task(self._summarise(old))
 
     async def _transfer(self, reply: Reply) -> None:
-        reason = "failed" if reply.road is Road.FAILED else "asked"
+        reason = "failed" if reply.road is Road.FAILED else _reason_of(reply)
         history = [turn for turn in self._conversation.history() if turn[0] != reply.question]
         words = brief(history, reply.question, reason)
+        self._brief = reply.brief
+        if reply.brief:
+            words = f"Hello, a caller for you. {reply.brief}"
         announcement = bytearray()
         try:
             async with aclosing(self._engines.synthesiser.speak(as_spoken(words))) as pieces:
@@ -252,6 +263,7 @@ class CallSession:
         if not reply.committed:
             return
         self._turns += 1
+        self._questions += bool(reply.question)
         metrics.observe_turn(reply)
         trace_turn(self._span, reply)
         record = turn_record(self._start.call_id, self._turns, reply)
@@ -264,6 +276,24 @@ class CallSession:
             stages_ms=reply.stages_ms(),
             pii={"heard": reply.question, "answer": reply.text, "heard_by_caller": reply.heard},
         )
+
+    async def _send_outcome(self) -> None:
+        """Keep what a CRM is told of the call; a fault of it is no fault of the call."""
+        if self._engines.webhook is None:
+            return
+        settings = self._settings
+        own = f"http://{settings.media.host}:{settings.media.port}/calls/{{call_id}}"
+        fields = outcome_fields(
+            call_record(self._start, self._began_at, self._end_reason, settings),
+            turns=self._questions,
+            done=self._call.desk.done if self._call.desk else (),
+            brief=self._brief,
+            transcript_url=settings.actions.transcript_url or own,
+        )
+        try:
+            await asyncio.to_thread(self._engines.webhook.outbox.put, fields)
+        except Exception as error:
+            log.error("outcome_not_kept", exc_info=error)
 
     def _record_call(self, *, over: bool) -> None:
         record = call_record(self._start, self._began_at, self._end_reason, self._settings)
@@ -294,3 +324,9 @@ class CallSession:
                 await sending
         except (ConnectionError, TimeoutError, RuntimeError) as error:
             log.warning("gateway_unreachable", reason=type(error).__name__)
+
+
+def _reason_of(reply: Reply) -> str:
+    """Why a caller is put through: what the router named, or that they asked."""
+    named = reply.choice.name if reply.choice and reply.choice.road is Road.PERSON else ""
+    return named if named in REASONS else "asked"

@@ -34,6 +34,7 @@ from tests.voice_agent.fakes import (
     voice,
 )
 from voice_agent.agent import AgentServer
+from voice_agent.answering.actions.systems import CompanySystems
 from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.config import Settings
 from voice_agent.engines import Engines
@@ -129,6 +130,8 @@ class Bench:
     mouth: FakeMouth = field(default_factory=FakeMouth)
     records: FakeRecords = field(default_factory=FakeRecords)
     settings: Settings = field(default_factory=Settings)
+    actions: CompanySystems | None = None
+    roads: Any = None
 
     @asynccontextmanager
     async def agent(self) -> AsyncIterator[TestClient[Any, Any]]:
@@ -141,6 +144,8 @@ class Bench:
             synthesiser=self.mouth,  # type: ignore[arg-type]
             records=self.records,  # type: ignore[arg-type]
             prompt=AnswerPrompt("Answer for {company}.", "Fernhill Home"),
+            actions=self.actions,
+            roads=self.roads,
             warm=True,
         )
         async with TestClient(TestServer(AgentServer(self.settings, engines).app)) as client:
