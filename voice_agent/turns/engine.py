@@ -317,6 +317,7 @@ class TurnEngine:
             decisions.append(CommitReply(self._speculation, silence_ms, needed_ms))
             self._committed = (self._speculation, self._question(text))
             self._agent_was_heard = self._stopped = self._filled = False
+            self._unheard_ms = 0
             self._speculation = None
             self._carried = ""
             self._rhythm = replace(self._rhythm, turns=self._rhythm.turns + 1)

@@ -233,6 +233,23 @@ def test_a_late_reply_is_filled_once_and_one_that_is_heard_never() -> None:
     assert prompt.of(e.SayFiller) == []
 
 
+def test_the_time_an_interrupted_reply_was_silent_is_not_the_next_ones_delay() -> None:
+    line = Line()
+    ask(line)
+    line.tell(e.AgentHeard(True))
+    line.silence(1000)
+    line.speak(200)
+    line.tell(e.AgentHeard(False))
+    line.speak(1800)
+    line.silence(PAUSE_MS)
+    line.words("No, what does it cost to return a sofa?")
+    line.silence(SETTINGS.filler_after_ms - 100)
+    assert len(line.of(e.CommitReply)) == 2
+    assert line.of(e.SayFiller) == []
+    line.silence(SETTINGS.filler_after_ms)
+    assert len(line.of(e.SayFiller)) == 1
+
+
 def test_completeness_is_judged_again_once_as_the_silence_grows() -> None:
     line = Line()
     line.speak()
