@@ -13,7 +13,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from voice_agent.config import Settings, secret
+from voice_agent.answering.calibration import read_calibration
+from voice_agent.answering.road_examples import read_roads
+from voice_agent.config import ConfigError, LanguageModelSettings, Settings, secret
 from voice_agent.models import ModelsError, inspect, locate, read_manifest
 from voice_agent.processes import Port, http_url, ports
 from voice_agent.safety.policy import PolicyError, read_policy
@@ -74,7 +76,7 @@ def running_findings(settings: Settings) -> list[Finding]:
         for name, url in asked
         if (reason := unreachable(url))
     ]
-    return [*found, *_language_model(settings)]
+    return [*found, *_language_models(settings)]
 
 
 def unreachable(url: str, headers: dict[str, str] | None = None) -> str:
@@ -132,6 +134,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
     if not prompt.is_file():
         yield Finding("file_missing", f"answering.prompt: there is no file {prompt}")
     yield from _policy(settings)
+    yield from _roads(settings)
     documents = settings.knowledge.documents
     if not documents.is_dir():
         yield Finding("file_missing", f"knowledge.documents: there is no folder {documents}")
@@ -149,6 +152,16 @@ def _policy(settings: Settings) -> Iterator[Finding]:
         read_policy(settings.safety.policy)
     except PolicyError as error:
         yield Finding(error.code, str(error))
+
+
+def _roads(settings: Settings) -> Iterator[Finding]:
+    roads = settings.answering.roads
+    if roads.enabled:
+        try:
+            read_roads(roads.examples)
+            read_calibration(roads.calibration)
+        except ConfigError as error:
+            yield Finding(error.code, str(error))
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
@@ -203,20 +216,30 @@ def _host_of(url: str) -> str:
 
 def _engines(settings: Settings) -> Iterator[Finding]:
     if not settings.answering.model.serve:
-        yield from _language_model(settings)
+        yield from _language_model("answering.model", settings.answering.model)
+    yield from _larger_model(settings)
     server = settings.knowledge.server_url
     if server and (reason := unreachable(f"{server.rstrip('/')}/readyz")):
         yield Finding("engine_unreachable", f"knowledge.server_url: Qdrant at {server}: {reason}")
 
 
-def _language_model(settings: Settings) -> Iterator[Finding]:
-    model = settings.answering.model
+def _language_models(settings: Settings) -> Iterator[Finding]:
+    yield from _language_model("answering.model", settings.answering.model)
+    yield from _larger_model(settings)
+
+
+def _larger_model(settings: Settings) -> Iterator[Finding]:
+    if larger := settings.answering.larger_model:
+        yield from _language_model("answering.larger_model", larger)
+
+
+def _language_model(where: str, model: LanguageModelSettings) -> Iterator[Finding]:
     key = secret(model.api_key_env)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     if reason := unreachable(f"{model.url.rstrip('/')}/models", headers):
         yield Finding(
             "engine_unreachable",
-            f"answering.model.url: language model at {model.url}: {reason}",
+            f"{where}.url: language model at {model.url}: {reason}",
         )
 
 

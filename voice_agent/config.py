@@ -201,6 +201,9 @@ class AnsweringSettings(Section):
     prompt: Path = Field(Path("configs/prompts/answer.txt"), description="System prompt")
     roads: RoadSettings = RoadSettings()
     model: LanguageModelSettings = LanguageModelSettings()
+    larger_model: LanguageModelSettings | None = Field(
+        None, description="A second one for hard requests; its server must run already"
+    )
     quote_after_ms: int = Field(
         0,
         ge=0,

@@ -18,7 +18,8 @@ from voice_agent.answering.pace import Pace
 from voice_agent.answering.phrases import prepared_phrases
 from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.answering.road_chooser import RoadChooser
-from voice_agent.config import ActionsSettings, ConfigError, Settings, secret
+from voice_agent.answering.writer import Writer
+from voice_agent.config import ActionsSettings, ConfigError, LanguageModelSettings, Settings, secret
 from voice_agent.knowledge.index import Knowledge, load_embedder
 from voice_agent.knowledge.remembered import RememberedVectors
 from voice_agent.records.outbox import Outbox, Webhook
@@ -51,6 +52,7 @@ class Engines:
     prompt: AnswerPrompt
     policy: Policy = field(default_factory=default_policy)
     pace: Pace = field(default_factory=Pace)
+    larger: Writer | None = None
     roads: RoadChooser | None = None
     meanings: Nearness | None = None
     judge: ModelJudge | None = None
@@ -78,6 +80,7 @@ class Engines:
             knowledge=Knowledge.open(settings.knowledge, models, embedder),
             roads=RoadChooser.open(roads, embedder, index) if roads.enabled else None,
             model=model,
+            larger=open_larger(settings.answering.larger_model),
             synthesiser=Synthesiser(settings.speech.synthesiser),
             records=Records.open(settings.records.path, record_mask(settings, policy)),
             prompt=load_prompt(settings.answering.prompt, settings.answering.company),
@@ -123,6 +126,8 @@ class Engines:
         if self.webhook is not None:
             await self.webhook.close()
         await self.model.close()
+        if self.larger is not None:
+            await self.larger.model.close()
         if self.meanings is not None:
             self.meanings.close()
         await self.synthesiser.close()
@@ -159,6 +164,11 @@ def load_prompt(path: Path, company: str) -> AnswerPrompt:
     if not template.strip():
         raise ConfigError(f"answering.prompt: {path} is empty")
     return AnswerPrompt(template, company)
+
+
+def open_larger(settings: LanguageModelSettings | None) -> Writer | None:
+    """The model for hard requests, where one is configured."""
+    return Writer(LanguageModel(settings), settings.model) if settings else None
 
 
 def open_webhook(settings: ActionsSettings) -> Webhook | None:

@@ -105,6 +105,7 @@ def build_pipeline(
             engines.pace,
             engines.meanings,
             engines.judge,
+            engines.larger,
         ),
         OutputGuardStage(
             OutputGuard(engines.policy, engines.prompt.system, secrets_of(settings)), conversation

@@ -75,6 +75,8 @@ class Clause:
     """A known sentence, kept as sound: it can be said when nothing else can."""
     complete: bool = False
     """All of its audio is there."""
+    because: str = ""
+    """Why it may be spoken: it follows, is quoted, or stands for what does not ("instead: ...")."""
 
     @property
     def duration_ms(self) -> int:
@@ -100,6 +102,8 @@ class Reply:
     road: Road = Road.ANSWER
     choice: RoadChoice | None = None
     """What the router decided; ``road`` is how the reply came about in the end."""
+    hard: bool = False
+    """Worth asking the larger language model about, where two are configured."""
     after: AfterReply = AfterReply.LISTEN
     fixed_text: str = ""
     """A known sentence to say instead of a generated answer."""

@@ -36,6 +36,7 @@ from tests.voice_agent.fakes import (
 from voice_agent.agent import AgentServer
 from voice_agent.answering.actions.systems import CompanySystems
 from voice_agent.answering.prompt import AnswerPrompt
+from voice_agent.answering.writer import Writer
 from voice_agent.config import Settings
 from voice_agent.engines import Engines
 
@@ -132,6 +133,7 @@ class Bench:
     settings: Settings = field(default_factory=Settings)
     actions: CompanySystems | None = None
     roads: Any = None
+    larger: FakeModel | None = None
 
     @asynccontextmanager
     async def agent(self) -> AsyncIterator[TestClient[Any, Any]]:
@@ -146,6 +148,7 @@ class Bench:
             prompt=AnswerPrompt("Answer for {company}.", "Fernhill Home"),
             actions=self.actions,
             roads=self.roads,
+            larger=Writer(self.larger, "larger") if self.larger else None,
             warm=True,
         )
         async with TestClient(TestServer(AgentServer(self.settings, engines).app)) as client:

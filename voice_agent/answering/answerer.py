@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Protocol
 
 import structlog
 from pipecat.frames.frames import Frame, StartFrame
@@ -14,7 +13,6 @@ from pipecat.frames.frames import Frame, StartFrame
 from voice_agent.answering import phrases
 from voice_agent.answering.chat_protocol import (
     Finished,
-    Item,
     Message,
     Token,
 )
@@ -24,6 +22,7 @@ from voice_agent.answering.grounded_answer import CERTAIN_COVERAGE, GroundedAnsw
 from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.pace import Pace
 from voice_agent.answering.prompt import AnswerPrompt
+from voice_agent.answering.writer import Model, Writer
 from voice_agent.config import AnsweringSettings
 from voice_agent.frames import (
     ClauseForeseen,
@@ -50,18 +49,6 @@ WAIT_FOR_WARMING_S = 1.5
 """A prompt that is being read is waited for: a second request would read it all again."""
 
 
-class Model(Protocol):
-    """A language model (see ``answering.language_model``)."""
-
-    def stream(
-        self, messages: Sequence[Message], *, max_tokens: int | None = None, priority: int = 0
-    ) -> AsyncGenerator[Item, None]:
-        """Tokens of the answer."""
-
-    async def warm(self, messages: Sequence[Message]) -> None:
-        """Let the server read a prompt beforehand."""
-
-
 class EmptyAnswer(Exception):
     """The model wrote nothing that can be spoken."""
 
@@ -81,13 +68,15 @@ class Answerer(ReplyStage):
         pace: Pace,
         meanings: Meanings | None = None,
         judge: Judge | None = None,
+        larger: Writer | None = None,
     ) -> None:
         super().__init__()
+        self._small = Writer(model, settings.model.model, pace)
+        self._larger = larger
         self._meanings = meanings
         self._judge = judge
         self._pace = pace
         self._model = model
-        self._model_name = settings.model.model
         self._quote_after_s = settings.quote_after_ms / 1000
         self._prompt = prompt
         self._conversation = conversation
@@ -181,11 +170,12 @@ class Answerer(ReplyStage):
             await self._decline(reply)
             return
         weighing = self._start_weighing(reply, passages, history)
-        if self._pace.hopeless(HEAD_START_S + self._quote_after_s):
+        pace = self._writer(reply).pace
+        if pace.hopeless(HEAD_START_S + self._quote_after_s):
             quote = (await weighing).quote  # perhaps the model is not asked at all
-            if self._pace.hopeless(HEAD_START_S + self._patience_s(quote)):
+            if pace.hopeless(HEAD_START_S + self._patience_s(quote)):
                 await self._foresee_quote(quote)
-                self._pace.note_not_asked()
+                pace.note_not_asked()
                 metrics.repairs.labels(reason="hopeless").inc()
                 await self._do_without_model(reply, quote)
                 return
@@ -206,6 +196,10 @@ class Answerer(ReplyStage):
             weighing.cancel()
             writing.cancel()
         self._warm("", (), (*history, (reply.question, reply.text)))
+
+    def _writer(self, reply: Reply) -> Writer:
+        """The model for this reply: the larger one, if there is one, for what is hard."""
+        return self._larger if self._larger and reply.hard else self._small
 
     def _start_weighing(
         self,
@@ -266,15 +260,15 @@ class Answerer(ReplyStage):
         begun: asyncio.Event,
     ) -> None:
         """Let the model write; ``begun`` is set with its first clause."""
-        asked = time.perf_counter()
+        asked, pace = time.perf_counter(), self._writer(reply).pace
         try:
             await self._write_all(reply, history, weighing, begun)
         finally:
             took_s = time.perf_counter() - asked
             if not begun.is_set():
-                self._pace.note_at_least(took_s)
+                pace.note_at_least(took_s)
             elif reply.clauses:
-                self._pace.note(reply.marks["first_clause"] - asked)
+                pace.note(reply.marks["first_clause"] - asked)
 
     async def _write_all(
         self,
@@ -283,11 +277,13 @@ class Answerer(ReplyStage):
         weighing: asyncio.Task[GroundedAnswer],
         begun: asyncio.Event,
     ) -> None:
-        await self._wait_for_warming(reply.read)
-        reply.model, reply.prompt_id = self._model_name, self._prompt.prompt_id
+        writer = self._writer(reply)
+        if writer is self._small:  # what another one has read is of no use
+            await self._wait_for_warming(reply.read)
+        reply.model, reply.prompt_id = writer.name, self._prompt.prompt_id
         splitter = ClauseSplitter()
         messages = self._messages(reply.question, reply.read, history)
-        async with aclosing(self._model.stream(messages)) as items:
+        async with aclosing(writer.model.stream(messages)) as items:
             async for item in items:
                 if reply.failure:
                     return
@@ -315,34 +311,36 @@ class Answerer(ReplyStage):
         begun.set()
         decided = await answer.take(text)
         if decided.step is Step.SPEAK:
-            await self._say(reply, decided.text, decided.source_ids)
+            await self._say(reply, decided.text, decided.source_ids, decided.reason)
             return True
         metrics.repairs.labels(reason=_kind_of(decided.reason)).inc()
         match decided.step:
             case Step.QUOTE if answer.quote is not None:
-                await self._quote(reply, answer.quote)
+                await self._quote(reply, answer.quote, f"instead: {decided.reason}")
             case Step.DECLINE:
                 await self._decline(reply)
             case Step.REPAIR:
                 for clause in clauses_of(decided.text):
-                    await self._say(reply, clause, decided.source_ids)
+                    await self._say(reply, clause, decided.source_ids, f"instead: {decided.reason}")
                 await self._finish(reply)
             case _:
                 await self._finish(reply)
         return False
 
-    async def _say(self, reply: Reply, text: str, source_ids: tuple[str, ...]) -> None:
-        clause = Clause(text, source_ids)
+    async def _say(
+        self, reply: Reply, text: str, source_ids: tuple[str, ...], because: str
+    ) -> None:
+        clause = Clause(text, source_ids, because=because)
         reply.clauses.append(clause)
         reply.mark("first_clause")
         await self.push_frame(ClauseWritten(reply, clause))
 
-    async def _quote(self, reply: Reply, quote: Quote) -> None:
+    async def _quote(self, reply: Reply, quote: Quote, because: str = "quoted") -> None:
         """Answer with a passage's own words instead of the model's."""
         reply.road, reply.model = Road.QUOTE, ""
         reply.mark("first_token")
         for text in clauses_of(quote.text):
-            await self._say(reply, text, (quote.passage.passage_id,))
+            await self._say(reply, text, (quote.passage.passage_id,), because)
         await self._finish(reply)
 
     async def _decline(self, reply: Reply) -> None:

@@ -12,6 +12,7 @@ from pipecat.frames.frames import Frame
 
 from voice_agent.answering import phrases
 from voice_agent.answering.conversation import Conversation
+from voice_agent.answering.difficulty import is_hard
 from voice_agent.answering.road_chooser import Asked
 from voice_agent.answering.roads import choose_road
 from voice_agent.config import Settings
@@ -100,7 +101,7 @@ class Router(ReplyStage):
 
     async def _take(self, reply: Reply, choice: RoadChoice) -> bool:
         """Follow a road as far as it is this stage's; false when later stages go on with it."""
-        reply.choice = choice
+        reply.choice, reply.hard = choice, is_hard(reply.question)
         reply.road = choice.road
         reply.mark("routed")
         match choice.road:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from voice_agent.answering.phrases import DECLINED
-from voice_agent.answering.roads import choose_road, is_nonsense
+from voice_agent.answering.road_examples import ROADS
+from voice_agent.answering.roads import choose_road, is_nonsense, settle
+from voice_agent.config import RoadSettings
 from voice_agent.reply import Road
 
 
@@ -59,3 +61,37 @@ def test_no_to_the_offer_is_not() -> None:
 )
 def test_language_is_not_nonsense(text: str) -> None:
     assert not is_nonsense(text)
+
+
+@pytest.mark.parametrize(
+    ("shares", "clarified", "road", "because"),
+    [
+        ({Road.ANSWER: 0.9, Road.CLARIFY: 0.1}, False, Road.ANSWER, "examples"),
+        ({Road.ANSWER: 0.5, Road.ACTION: 0.4, Road.CLARIFY: 0.1}, False, Road.ANSWER, "examples"),
+        ({Road.ANSWER: 0.8, Road.CLARIFY: 0.2}, False, Road.CLARIFY, "doubt"),
+        ({Road.ANSWER: 0.8, Road.CLARIFY: 0.2}, True, Road.PERSON, "doubt"),
+        ({Road.VERIFIED: 0.9, Road.ANSWER: 0.1}, False, Road.VERIFIED, "examples"),
+        ({Road.VERIFIED: 0.6, Road.ANSWER: 0.4}, False, Road.ANSWER, "examples"),
+        ({Road.VERIFIED: 0.6, Road.PERSON: 0.4}, False, Road.CLARIFY, "doubt"),
+        ({Road.CLARIFY: 0.4, Road.ANSWER: 0.3, Road.PERSON: 0.3}, False, Road.CLARIFY, "examples"),
+        ({Road.CLARIFY: 0.9, Road.ANSWER: 0.1}, True, Road.PERSON, "doubt"),
+        ({Road.PERSON: 0.6, Road.ANSWER: 0.4}, False, Road.PERSON, "examples"),
+        ({Road.PERSON: 0.4, Road.ANSWER: 0.3, Road.CLARIFY: 0.3}, False, Road.CLARIFY, "doubt"),
+        ({Road.OUT_OF_SCOPE: 0.7, Road.ANSWER: 0.3}, False, Road.OUT_OF_SCOPE, "examples"),
+        ({Road.ANSWER: 0.6, Road.OUT_OF_SCOPE: 0.4}, False, Road.OUT_OF_SCOPE, "examples"),
+        ({Road.PERSON: 0.6, Road.OUT_OF_SCOPE: 0.4}, False, Road.PERSON, "examples"),
+        ({Road.SMALL_TALK: 0.88, Road.PERSON: 0.12}, False, Road.SMALL_TALK, "examples"),
+    ],
+)
+def test_doubt_is_settled(
+    shares: dict[Road, float], clarified: bool, road: Road, because: str
+) -> None:
+    every = {each: shares.get(each, 0.0) for each in ROADS}
+    choice = settle(every, RoadSettings(), clarified=clarified)
+    assert (choice.road, choice.because) == (road, because)
+
+
+def test_in_doubt_the_record_shows_the_likeliest_road() -> None:
+    every = dict.fromkeys(ROADS, 0.0) | {Road.ACTION: 0.7, Road.CLARIFY: 0.3}
+    choice = settle(every, RoadSettings(), clarified=False)
+    assert (choice.runner_up, choice.confidence) == (Road.ACTION, 0.7)
