@@ -4,8 +4,9 @@ The model answers each question from the passages a call would find. Its raw ans
 spoken without the gate; with it, clauses go through ``GroundedAnswer`` exactly as on a call.
 
 What is supported is not decided by the gate: a sentence is, when a document says it word for word,
-or when a person has read it beside the documents and noted so in ``labels.yaml``. A spoken
-sentence that nobody has read counts as unsupported.
+or when a person has read it beside the documents and noted so in ``labels.yaml``. One that nobody
+has read is, when every word and value of it stands in one sentence of a document that denies
+nothing else; any other counts as unsupported.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from voice_agent.config import Settings
 from voice_agent.engines import load_prompt
 from voice_agent.knowledge.index import Passage, load_embedder
 from voice_agent.knowledge.versions import VersionStore
-from voice_agent.safety.claims import sentences
+from voice_agent.safety.claims import claim_of, sentences
 from voice_agent.safety.evidence import as_compared, evidence_of
 from voice_agent.safety.quantities import plain
 from voice_agent.safety.semantic import Nearness
@@ -45,6 +46,9 @@ PATIENCE_S = 10.0
 """Decisions are measured as on a machine that is not busy; what they take is told apart."""
 LABELS = Path(__file__).with_name("labels.yaml")
 _SHOWN = 12
+_OPENING = re.compile(
+    r"^(?:yes|no|based on the facts(?: provided)?|according to the facts)\W+", re.IGNORECASE
+)
 _COURTESY = re.compile(r"^(?:i'm sorry|sorry|please let me know|would you like)\b", re.IGNORECASE)
 
 
@@ -71,19 +75,20 @@ class Spoken:
 class Truth:
     """Which sentences are supported: those of the documents, and those a person has read."""
 
-    written: frozenset[str]
+    written: tuple[str, ...]
     labels: dict[tuple[str, str], bool]
     unread: list[tuple[str, str]] = field(default_factory=list)
 
     def supports(self, question: str, sentence: str) -> bool:
         """Whether a sentence is supported; one that nobody has read is not, and is noted."""
         said = as_compared(sentence)
-        if said in self.written or _COURTESY.match(sentence):
+        if _COURTESY.match(sentence) or said in {as_compared(each) for each in self.written}:
             return True
         known = self.labels.get((question, said))
         if known is None:
             self.unread.append((question, sentence))
-        return bool(known)
+            return any(_stands_in(sentence, each) for each in self.written)
+        return known
 
 
 def run(data: Path, settings: Settings, tell: Tell) -> Part:  # noqa: ARG001 - needs no material
@@ -112,6 +117,19 @@ def run(data: Path, settings: Settings, tell: Tell) -> Part:  # noqa: ARG001 - n
     return part
 
 
+def _stands_in(sentence: str, written: str) -> bool:
+    """Whether a document's sentence has every word and value of another."""
+    said, source = claim_of(_OPENING.sub("", sentence)), claim_of(written, implied=True)
+    return (
+        bool(said.words)
+        and said.words <= source.words
+        and source.head in said.words
+        and said.denies == source.denies
+        and (said.conditional or not source.conditional)
+        and all(any(q.same_as(known) for known in source.quantities) for q in said.quantities)
+    )
+
+
 def read_labels(path: Path = LABELS) -> dict[tuple[str, str], bool]:
     """(question, sentence) to whether the documents support it."""
     raw = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -123,10 +141,10 @@ def read_labels(path: Path = LABELS) -> dict[tuple[str, str], bool]:
     }
 
 
-def _written(settings: Settings) -> frozenset[str]:
+def _written(settings: Settings) -> tuple[str, ...]:
     versions = VersionStore(sample_knowledge(settings).index)
-    return frozenset(
-        as_compared(sentence)
+    return tuple(
+        sentence
         for passage in versions.read(versions.current()).passages
         for sentence in sentences(passage.text)
     )
@@ -140,19 +158,34 @@ async def _answer_all(
 ) -> tuple[list[Spoken], list[Spoken]]:
     gated, quoted = [], []
     for question in questions:
-        found = passages[question.ask]
+        found, written = passages[question.ask], answers[question.ask]
         await meanings.prepare(evidence_of(found, ""))  # on a call: while the caller speaks
-        began = time.perf_counter()
+        added_ms = await _first_sound_ms(question, found, written, meanings)
         answer = await GroundedAnswer.prepare(
             question.ask, found, meanings=meanings, patience_s=PATIENCE_S
         )
-        weighed_ms = (time.perf_counter() - began) * 1000
-        quote = Spoken(question, declined=answer.quote is None, added_ms=weighed_ms)
+        quote = Spoken(question, declined=answer.quote is None)
         if answer.quote is not None:
             quote.sentences = sentences(answer.quote.text)
         quoted.append(quote)
-        gated.append(await through_gate(question, answers[question.ask], answer, bool(found)))
+        spoken = await through_gate(question, written, answer, bool(found))
+        spoken.added_ms = added_ms
+        gated.append(spoken)
     return gated, quoted
+
+
+async def _first_sound_ms(
+    question: Question, found: Sequence[Passage], written: str, meanings: Nearness
+) -> float:
+    """What the gate adds before the first clause is synthesised, with a call's own patience.
+    What there is to quote is weighed while the model begins, so that it adds nothing."""
+    answer = await GroundedAnswer.prepare(question.ask, found, meanings=meanings)
+    splitter = ClauseSplitter()
+    clauses = [*splitter.feed(written), *splitter.finish()]
+    began = time.perf_counter()
+    if clauses:
+        await answer.take(clauses[0])
+    return (time.perf_counter() - began) * 1000
 
 
 async def through_gate(
@@ -176,8 +209,6 @@ async def through_gate(
         elif decided.text:
             said.append(decided.text)
         break
-    if answer.gate.took_ms:
-        spoken.added_ms = answer.gate.took_ms[0]
     spoken.sentences = _joined(said)
     return spoken
 
@@ -250,7 +281,7 @@ def _gate_as_seen(plain_answers: Sequence[Spoken], gated: Sequence[Spoken], trut
 def _note(part: Part, gated: Sequence[Spoken], truth: Truth) -> None:
     if unread := list(dict.fromkeys(truth.unread)):
         part.notes.append(
-            f"{len(unread)} sentences that nobody has read count as unsupported; the first:"
+            f"{len(unread)} sentences that nobody has read, judged word by word; the first:"
         )
         part.notes += [f"  {question} -> {sentence}" for question, sentence in unread[:_SHOWN]]
     missed = [each for each in gated if each.question.kind == "answerable" and not each.right]

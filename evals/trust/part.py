@@ -46,15 +46,16 @@ def confusion(
 ) -> Table:
     """A table of (true, judged) pairs: true labels down, judged labels across, counts in it."""
     labels = tuple(order or sorted({label for pair in pairs for label in pair}))
+    across = tuple(label for label in labels if any(pair[1] == label for pair in pairs))
     counts: dict[tuple[str, str], int] = {}
     for pair in pairs:
         counts[pair] = counts.get(pair, 0) + 1
     rows: tuple[Row, ...] = tuple(
-        (true, *(counts.get((true, judged), 0) for judged in labels))
+        (true, *(counts.get((true, judged), 0) for judged in across))
         for true in labels
-        if any(counts.get((true, judged), 0) for judged in labels)
+        if any(pair[0] == true for pair in pairs)
     )
-    return Table(title, ("true \\ judged", *labels), rows)
+    return Table(title, ("true \\ judged", *across), rows)
 
 
 def share(part: float, whole: float) -> float:

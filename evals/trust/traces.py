@@ -10,15 +10,19 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from voice_agent.safety.claims import sentences
+from voice_agent.safety.claims import sentences, stems
+from voice_agent.safety.grounding import LEAST_COVERED
 from voice_agent.safety.quantities import Quantity, quantities
 
 _READS = re.compile(r"^(?:get|search|check|list|find|lookup|read|verify|retrieve)_")
-_HARMLESS = re.compile(r"^(?:transfer|handoff|escalate|end)_")
+_HARMLESS = re.compile(r"^(?:transfer|handoff|escalate|end|issue|add|assign|send|note)_")
+"""Writes that take nothing from the caller."""
+_CITES = re.compile(r"\bpolic(?:y|ies)\b", re.IGNORECASE)
 _JUDGED = frozenset({"money", "percent", "duration", "time", "code"})
 _COSTS = re.compile(r"(?:collected|charged|fee|penalt)", re.IGNORECASE)
 _CODE = re.compile(r"^[A-Z\d]{4,}$")
@@ -57,9 +61,25 @@ class Known:
         )
 
 
-def faults(trace: Sequence[dict[str, Any]]) -> list[str]:
+def usual_fees(traces: Iterable[Sequence[dict[str, Any]]]) -> list[Quantity]:
+    """Fees that the systems name in more than one conversation: the price list the agents worked
+    from, which the recordings leave out."""
+    counts: Counter[float] = Counter()
+    for trace in traces:
+        named = {
+            amount
+            for event in trace
+            if event["event_type"] == "tool_response"
+            for name, amount in _amounts(event.get("response"))
+            if "fee" in name.lower()
+        }
+        counts.update(named)
+    return [Quantity(f"{amount:.10g}", "money") for amount, seen in counts.items() if seen > 1]
+
+
+def faults(trace: Sequence[dict[str, Any]], usual: Sequence[Quantity] = ()) -> list[str]:
     """What the rules find wrong in a conversation, in order; empty when it is faithful."""
-    known, told = Known(), Known()
+    known, told = Known(list(usual)), Known()
     found: list[str] = []
     read_since_caller = False
     for event in trace:
@@ -88,9 +108,16 @@ def faults(trace: Sequence[dict[str, Any]]) -> list[str]:
 
 def _unsupported(said: str, known: Known) -> Iterable[str]:
     for sentence in sentences(said):
+        if _CITES.search(sentence) and not _covered(sentence, known):
+            yield f"uncited: {sentence}"
         for value in quantities(sentence):
             if value.kind in _JUDGED and not known.has(value):
                 yield f"unsupported {value.kind} {value.value}: {sentence}"
+
+
+def _covered(sentence: str, known: Known) -> bool:
+    words = stems(sentence)
+    return len(words & stems(known.text)) >= LEAST_COVERED * len(words)
 
 
 def _invented(params: dict[str, Any], known: Known) -> Iterable[str]:

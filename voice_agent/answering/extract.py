@@ -6,16 +6,31 @@ passage says, the caller still hears what the company says, word for word.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voice_agent.knowledge.index import Passage
-from voice_agent.safety.claims import own_stems, sentences, stems
+from voice_agent.safety.claims import claim_of, own_stems, sentences, stems
 
 _HEADING_WEIGHT = 0.5
 _NEARNESS_WEIGHT = 1.0
 _RANK_WEIGHT = 0.4
 """One place further down the list of passages costs as much as two fifths of the question."""
+_KIND_WEIGHT = 0.4
+"""A sentence with an amount is worth so much more to "how much", one with a time to "when"."""
+_WANTED = (
+    (re.compile(r"\bhow much\b|\bcosts?\b|\bprices?\b|\bfees?\b|\bcharges?\b|\bpay\b"), {"money"}),
+    (re.compile(r"\bpercent(?:age)?\b|\brate\b|\binterest\b|\bdiscount\b"), {"percent"}),
+    (
+        re.compile(
+            r"\bhow (?:long|soon|fast|quickly|often)\b|\bby when\b|\buntil when\b|\bwhen\b|"
+            r"\bdeadline\b|\bhow (?:many|old)\b"
+        ),
+        {"duration", "time", "date", "weekday", ""},
+    ),
+    (re.compile(r"\bwhat time\b|\bhours\b|\bopen\b|\bclose\b"), {"time"}),
+)
 MINIMUM_COVERAGE = 0.3
 """A passage with less of the question's words is about something else."""
 MINIMUM_NEARNESS = 0.5
@@ -42,7 +57,7 @@ def extract(
         nearness: cosine similarity of the question to each sentence of each passage, in order;
             absent: words alone decide.
     """
-    asked = own_stems(question)
+    asked, wanted = own_stems(question), _wanted(question)
     best: tuple[float, Quote] | None = None
     at = 0
     for rank, passage in enumerate(passages):
@@ -56,10 +71,18 @@ def extract(
         base = _HEADING_WEIGHT * _share(asked, about) - _RANK_WEIGHT * rank
         for number, sentence in enumerate(said):
             score = base + _share(asked, sentence) + _NEARNESS_WEIGHT * near[number]
+            kinds = {value.kind for value in claim_of(sentence, implied=True).quantities}
+            score += _KIND_WEIGHT * bool(kinds & wanted)
             if best is None or score > best[0]:
                 text = " ".join(said[number : number + 2])
                 best = (score, Quote(text, passage, coverage))
     return None if best is None else best[1]
+
+
+def _wanted(question: str) -> frozenset[str]:
+    """The kinds of quantity that a question asks for."""
+    lowered = question.lower()
+    return frozenset().union(*(kinds for asks, kinds in _WANTED if asks.search(lowered)))
 
 
 def _share(asked: frozenset[str], text: str) -> float:

@@ -53,7 +53,8 @@ CREATE TABLE IF NOT EXISTS turns (
     speech_ended_at REAL, transcribed_after_ms REAL, voice_to_voice_ms REAL,
     waterfall_ms TEXT NOT NULL DEFAULT '{}', retrieval TEXT NOT NULL DEFAULT '{}',
     road TEXT NOT NULL DEFAULT '', confidence REAL, runner_up TEXT NOT NULL DEFAULT '',
-    choice TEXT NOT NULL DEFAULT '{}', outcome TEXT NOT NULL DEFAULT ''
+    choice TEXT NOT NULL DEFAULT '{}', outcome TEXT NOT NULL DEFAULT '',
+    claims TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 CREATE INDEX IF NOT EXISTS turns_by_call ON turns (call_id, "index");
 """
@@ -72,12 +73,13 @@ _ADDED = (
     ("turns", "runner_up", "TEXT NOT NULL DEFAULT ''"),
     ("turns", "choice", "TEXT NOT NULL DEFAULT '{}'"),
     ("turns", "outcome", "TEXT NOT NULL DEFAULT ''"),
+    ("turns", "claims", "TEXT NOT NULL DEFAULT '[]'"),
 )
 """Columns that earlier versions did not have, with what their rows get."""
 _SAID = ("heard", "query", "answer", "spoken", "heard_by_caller")
 _SAID_IN_SEARCH = ("query", "context")
 """Columns, and parts of a repeated search, that hold words of a call."""
-_JSON_COLUMNS = ("passages", "sources", "stages_ms", "waterfall_ms", "retrieval", "choice")
+_JSON_COLUMNS = ("passages", "sources", "stages_ms", "waterfall_ms", "retrieval", "choice", "claims")
 
 
 class RecordsUnusable(Exception):
@@ -117,7 +119,8 @@ class TurnRecord:
     ``road`` is what the router decided, ``confidence`` its calibrated probability (0 to 1; ``None``
     when no router decided), ``runner_up`` the next likely road (empty: a rule decided), ``choice``
     what decided, which group of examples, and how long it took; ``outcome`` is how the reply came
-    about in the end, such as ``quote`` or ``decline``.
+    about in the end, such as ``quote`` or ``decline``. ``claims`` are the pieces of the reply, each
+    with its ``text``, the ``passage_ids`` behind it, and ``because``: why it was spoken.
     """
 
     call_id: str
@@ -154,6 +157,7 @@ class TurnRecord:
     runner_up: str = ""
     choice: dict[str, Any] = field(default_factory=dict)
     outcome: str = ""
+    claims: tuple[dict[str, Any], ...] = ()
 
 
 class Records:
@@ -283,7 +287,10 @@ class Records:
             name: mask_within(value, self._mask) if name in _SAID_IN_SEARCH else value
             for name, value in record.retrieval.items()
         }
-        return replace(record, **said, retrieval=search)
+        claims = tuple(
+            {**claim, "text": self._mask(str(claim.get("text", "")))} for claim in record.claims
+        )
+        return replace(record, **said, retrieval=search, claims=claims)
 
     def _ensure_writer(self) -> None:
         with self._starting:

@@ -102,6 +102,10 @@ def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
         runner_up=choice.runner_up.value if choice and choice.runner_up else "",
         choice=_choice(choice) if choice else {},
         outcome=reply.road.value,
+        claims=tuple(
+            {"text": each.text, "passage_ids": list(each.passage_ids), "because": each.because}
+            for each in reply.clauses
+        ),
     )
 
 

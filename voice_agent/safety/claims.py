@@ -73,6 +73,8 @@ class Claim:
     denies: bool
     conditional: bool
     bounds: frozenset[str]
+    head: str
+    """The stem it begins with, which is mostly what it is about."""
 
 
 @lru_cache(maxsize=4096)
@@ -91,17 +93,22 @@ def claim_of(text: str, *, implied: bool = False) -> Claim:
         denies=bool(_NOT.search(_NOT_A_DENIAL.sub(" ", lowered))),
         conditional=bool(_CONDITION.search(lowered)),
         bounds=frozenset(name for name, said in _BOUNDS.items() if said.search(lowered)),
+        head="" if text[:1] in "{[" else next(iter(_stems_in_order(text)), ""),
     )
 
 
 @lru_cache(maxsize=8192)
 def stems(text: str) -> frozenset[str]:
     """The beginnings of the words that carry meaning; numbers are not among them."""
-    return frozenset(
+    return frozenset(_stems_in_order(text))
+
+
+def _stems_in_order(text: str) -> list[str]:
+    return [
         term[:STEM]
         for term in terms_of(text)
         if term not in _NUMBER_WORDS and not term.isdigit() and term not in _FILLING
-    )
+    ]
 
 
 @lru_cache(maxsize=8192)

@@ -111,6 +111,7 @@ def judge(
         or _turned_round(claim, statement)
         or _changed_bound(claim, statement)
         or (_left_out(claim, statement) if whole else "")
+        or _other_subject(claim, statement, question)
     )
     if reason:
         return Judgement(Verdict.REPAIR, reason, statement, support)
@@ -249,6 +250,18 @@ def _turned_round(claim: Claim, statement: Statement) -> str:
     if statement.claim.denies and _share(claim.words, statement.claim.words, frozenset()) < 0.6:
         return ""
     return "denial"
+
+
+def _other_subject(claim: Claim, statement: Statement, question: str) -> str:
+    """What a statement says of one thing, said of another: the word that it begins with is gone."""
+    if not statement.claim.head or not claim.words:
+        return ""
+    known = (
+        claim.words
+        if claim.words - claim_of(question).words
+        else claim.words | claim_of(question).words
+    )
+    return "" if statement.claim.head in known else "subject"
 
 
 def _changed_bound(claim: Claim, statement: Statement) -> str:

@@ -49,9 +49,10 @@ _UNITS = {
     "second": "second", "minute": "minute", "min": "minute", "hour": "hour", "day": "day",
     "night": "night", "week": "week", "month": "month", "year": "year", "pound": "pound",
     "inch": "inch", "inche": "inch", "foot": "foot", "feet": "foot", "mile": "mile",
-    "degree": "degree", "am": "am", "pm": "pm", "oclock": "clock",
+    "degree": "degree", "am": "am", "pm": "pm",
 }  # fmt: skip
 _DURATIONS = frozenset({"second", "minute", "hour", "day", "night", "week", "month", "year"})
+_MINUTES = {"minute": 1, "hour": 60}
 _TOKEN = re.compile(
     r"\d{4}-\d{2}-\d{2}|\d{1,2}:\d{2}|[$€£]|\d[\d,]*(?:\.\d+)?(?:st|nd|rd|th)\b"
     r"|\d[\d,]*(?:\.\d+)?|%|[a-z]+(?:'[a-z]+)?|[-–]"
@@ -62,9 +63,11 @@ _CODE = re.compile(
     r"|\+?\d(?:-?\d){6,})(?![\w])"
 )
 _SAID = "[a-z]|\\d|zero|oh|one|two|three|four|five|six|seven|eight|nine"
-_SPELLED = re.compile(rf"\b(?=(?:\w+[ ,-]+)*?[b-hj-z]\b)(?:(?:{_SAID})[ ,-]+){{2,}}(?:{_SAID})\b")
+_SPELLED = re.compile(
+    rf"(?<!')\b(?=(?:\w+[ ,-]+)*?[b-hj-z]\b)(?:(?:{_SAID})[ ,-]+){{2,}}(?:{_SAID})\b"
+)
 _MERIDIEM = re.compile(r"(?<![a-z])([ap])\s?\.?\s?m\b\.?(?=\W|$)")
-_PART_OF_DAY = re.compile(r"\b(?:o'clock )?in the (morning|afternoon|evening)\b")
+_PART_OF_DAY = re.compile(r"\bin the (morning|afternoon|evening)\b")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -81,6 +84,9 @@ class Quantity:
 
     def same_as(self, other: Quantity) -> bool:
         """Whether the other says it: a bare number says a number of anything."""
+        if self.unit != other.unit and self.unit in _MINUTES and other.unit in _MINUTES:
+            mine, theirs = _MINUTES[self.unit], _MINUTES[other.unit]
+            return float(self.value) * mine == float(other.value) * theirs
         return self.value == other.value and (
             self.unit == other.unit or not other.unit or not self.unit
         )
@@ -89,7 +95,7 @@ class Quantity:
 def plain(text: str) -> str:
     """Lower case, straight apostrophes, "a.m." as "am"."""
     text = text.lower().replace("’", "'")
-    text = _MERIDIEM.sub(r"\1m", text)
+    text = _MERIDIEM.sub(r"\1m", text.replace(" o'clock", ""))
     return _PART_OF_DAY.sub(lambda part: "am" if part.group(1) == "morning" else "pm", text)
 
 
@@ -149,12 +155,17 @@ def _quantity_at(tokens: list[str], at: int, implied: bool) -> tuple[int, list[Q
         return 1, []
     after = start + length
     unit = "money" if money else _unit(tokens, after) or _unit_of_range(tokens, after)
-    if unit in ("am", "pm", "clock"):
+    if unit in ("am", "pm"):
         return after - at + (tokens[after : after + 1] == [unit]), [_clock(value, unit)]
     if unit == "money" and not money and _unit(tokens, after):
         cents_length, cents = _cents(tokens, after + 1)
         if cents_length:
             return after - at + 1 + cents_length, [Quantity(_text(value + cents / 100), "money")]
+    if unit == "hour" and tokens[after + 1 : after + 2] == ["and"]:
+        more, minutes = _number(tokens, after + 2)
+        if more and _unit(tokens, after + 2 + more) == "minute":
+            total = value * 60 + minutes
+            return after + 2 + more - at, [Quantity(_text(total), "minute")]
     if unit == "cents":
         return after - at + 1, [Quantity(_text(value / 100), "money")]
     if tokens[start:after] == ["one"] and not unit:

@@ -69,6 +69,11 @@ class Nearness:
         near = self._vectors(evidence.texts) @ self._vectors((sentence,))[0]
         return tuple(float(value) for value in near)
 
+    def likeness(self, one: str, other: str) -> float:
+        """The similarity of two texts, -1 to 1, in this thread."""
+        first, second = self._vectors((one, other))
+        return float(first @ second)
+
     def _vectors(self, texts: Sequence[str]) -> Vectors:
         missing = [text for text in dict.fromkeys(texts) if text not in self._kept]
         if missing:

@@ -61,7 +61,7 @@ def test_what_follows_from_a_passage_is_spoken(sentence: str) -> None:
         ("Standard delivery is not free for orders of $50 or more.", "denial"),
         ("Standard delivery is free.", "condition"),
         ("Items of at least 50 pounds are carried upstairs.", "bound"),
-        ("Our drivers wear blue uniforms with matching caps.", "does_not_follow"),
+        ("Our drivers wear blue uniforms with matching caps.", "subject"),
     ],
 )
 def test_what_no_passage_says_is_repaired(sentence: str, reason: str) -> None:
