@@ -30,8 +30,10 @@ class CarelessRules(FlowRules):
 class CarelessRunner(Runner):
     """Keeps no journal, and tries again as if for the first time."""
 
-    async def _write(self, action: Action, write: Write, agreement: object) -> Outcome:
-        del agreement
+    async def _write(
+        self, action: Action, write: Write, agreement: object, wanted: object
+    ) -> Outcome:
+        del agreement, wanted
         outcome = Outcome("unknown", reason="tool_uncertain", key=write.key)
         for _ in range(2):
             call = Call(write.arguments, uuid.uuid4().hex, write.caller, action.timeout_s)

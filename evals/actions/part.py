@@ -19,7 +19,7 @@ from voice_agent.answering.actions.declaration import Declarations, read_declara
 from voice_agent.config import Settings
 
 FLOWS, CONTROL_FLOWS = 1000, 200
-AT_ONCE = 24
+AT_ONCE = 16
 DECLARATIONS = Path("configs/actions.yaml")
 
 
@@ -40,6 +40,7 @@ async def _run(flows: int, tell: Tell) -> Part:
         "writes_without_confirmation": float(sum(each.unconfirmed for each in reports)),
         "flows_simulated": float(len(reports)),
         "flows_interrupted": float(sum(_interrupted(each) for each in reports)),
+        "yeses_taken_back_while_sending": float(sum(each.too_late for each in reports)),
         "writes_done": float(sum(len(each.effects) for each in reports)),
         "control_writes_done_twice": float(sum(each.twice for each in control)),
         "control_writes_without_confirmation": float(sum(each.unconfirmed for each in control)),

@@ -11,9 +11,10 @@ import asyncio
 import datetime
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -27,10 +28,13 @@ from voice_agent.answering.actions.flow import FlowRules
 from voice_agent.answering.actions.journal import Journal
 from voice_agent.answering.actions.runner import Runner
 from voice_agent.answering.actions.source_openapi import OpenApiSource
+from voice_agent.answering.actions.tools import Call
 from voice_agent.reply import AfterReply, Reply
 
 TIMEOUT_S, SLOW_S, GRACE_S, LEASE_MARGIN_S = 0.12, 0.3, 0.02, 0.05
 MOMENT_S = 0.008
+MOMENT_OF_SENDING_S = 0.01
+"""Words that begin in the very moment in which a write is sent come too late."""
 MAX_TURNS = 14
 TODAY = datetime.date(2026, 11, 21)
 
@@ -41,6 +45,7 @@ class Confirmed:
 
     statement: str
     at: float
+    call: int
     taken_back_at: float | None = None
 
 
@@ -52,12 +57,20 @@ class FlowReport:
     action: str
     confirmed: list[Confirmed] = field(default_factory=list)
     effects: list[dict[str, object]] = field(default_factory=list)
-    arrivals: list[float] = field(default_factory=list)
+    sent: list[float] = field(default_factory=list)
+    """When writes left the agent."""
+    too_late: int = 0
+    """Yeses taken back in the moment in which the write was sent."""
     events: Counter[str] = field(default_factory=Counter)
     twice: int = 0
     unconfirmed: int = 0
-    told_done: int = 0
-    told_wrongly: int = 0
+    course: list[str] = field(default_factory=list)
+    """What happened, with times in ms, for whoever looks into a fault."""
+    began_at: float = field(default_factory=time.perf_counter)
+
+    def note(self, what: str) -> None:
+        """Add to the course."""
+        self.course.append(f"{(time.perf_counter() - self.began_at) * 1000:.0f} {what}")
 
 
 class Offices:
@@ -93,22 +106,44 @@ class Offices:
         if known is None:
             return OfficeTrouble.NONE
         script, report = known
-        report.arrivals.append(time.perf_counter())
         trouble = script.trouble()
         report.events[f"office_{trouble}"] += 1
+        report.note(f"office gets {request.path}: {trouble}")
         return trouble
+
+
+class WatchedSource(OpenApiSource):
+    """Notes when each write leaves the agent."""
+
+    def __init__(self, url: str, report: FlowReport) -> None:
+        super().__init__(Path("evals/back_office/openapi.yaml"), url)
+        self._report = report
+
+    async def call(self, tool: str, call: Call) -> Mapping[str, Any]:
+        """See :class:`tools.Source`."""
+        if call.caller:
+            self._report.sent.append(time.perf_counter())
+        return await super().call(tool, call)
 
 
 class Agent:
     """An agent's process as far as actions go; it can die and be begun anew."""
 
-    def __init__(self, declarations: Declarations, rules: FlowRules, url: str, path: Path) -> None:
+    def __init__(
+        self,
+        declarations: Declarations,
+        rules: FlowRules,
+        url: str,
+        path: Path,
+        report: FlowReport,
+    ) -> None:
         self._declarations, self._rules = declarations, rules
+        self._report = report
         self._url, self._path = url, path
         self._begin()
 
     def _begin(self) -> None:
-        self._source = OpenApiSource(Path("evals/back_office/openapi.yaml"), self._url)
+        self._source = WatchedSource(self._url, self._report)
         self.runner = self.make_runner()
 
     def make_runner(self) -> Runner:
@@ -145,6 +180,7 @@ class Line:
 
     def __init__(self, agent: Agent, script: Script, report: FlowReport, number: int) -> None:
         self._agent, self._script, self._report = agent, script, report
+        self._number = number
         self._call_id = f"call-{script.customer.number}-{number}"
         self._desk = agent.desk(self._call_id)
         self._replies = 0
@@ -174,6 +210,7 @@ class Line:
         self._note_confirmed()
         broken = self._script.breaks(confirming=bool(self._statement))
         self._report.events[broken] += 1
+        self._report.note(f"said {self._words!r}; {broken}")
         cut_after_s = draw.choice((0.0, MOMENT_S, GRACE_S, GRACE_S + TIMEOUT_S / 2))
         match broken:
             case Break.NONE:
@@ -217,6 +254,7 @@ class Line:
         await self._end(reply, heard, "interrupted")
         self._listen(whole, heard)
         self._words, self._kind = draw.choice(OVER_TALK), None
+        self._report.note(f"speaks over: {self._words!r}, since {spoken_over_at:.3f}")
         if self._words in RETRACTIONS:
             for confirmed in self._report.confirmed:
                 if confirmed.taken_back_at is None:
@@ -260,14 +298,15 @@ class Line:
         """The caller has heard the first part of what was said, or all of it."""
         statement, asks, _ = said.partition(" Shall I")
         self._statement = statement if asks and heard.startswith(statement) else ""
-        if any(word in heard for word in ("Done.", "booked for", "on its way", "noted it")):
-            self._report.told_done += 1
+        self._report.note(f"heard {heard!r}")
         self._words, self._kind = self._script.answer_to(heard)
 
     def _note_confirmed(self) -> None:
         """A clear yes, right after a read-back that was heard to its end, is a confirmation."""
         if self._statement and (self._kind is Answer.YES or self._words == "Yes."):
-            self._report.confirmed.append(Confirmed(self._statement, time.perf_counter()))
+            now = time.perf_counter()
+            self._report.confirmed.append(Confirmed(self._statement, now, self._number))
+            self._report.note(f"confirmed {self._words!r}")
 
 
 async def _say_aside(said: list[str]) -> None:
@@ -288,7 +327,7 @@ async def simulate(
     declared = declarations(script.honours_keys)
     rules = FlowRules(declared, lambda: TODAY)
     url = str(offices.servers[script.honours_keys].make_url("/")).rstrip("/")
-    agent = agent_class(declared, rules, url, folder / f"{seed}.sqlite")
+    agent = agent_class(declared, rules, url, folder / f"{seed}.sqlite", report)
     for number in range(script.calls):
         await Line(agent, script, report, number).run()
     await agent.close()
@@ -300,26 +339,31 @@ async def simulate(
         for effect in offices.kind[script.honours_keys].effects()
         if effect["customer_id"] == customer
     ]
-    _judge(report)
+    _judge(report, declared.actions[script.action].once_per)
     return report
 
 
-def _judge(report: FlowReport) -> None:
-    """Count what was done more often than it was confirmed, and what nobody confirmed."""
-    counts = Counter(str(sorted(effect.items(), key=str)) for effect in report.effects)
-    for effect in report.effects:
-        statements = [each for each in report.confirmed if _speaks_of(each.statement, effect)]
-        if not statements:
-            report.unconfirmed += 1
-    report.twice = sum(count - 1 for count in counts.values())
-    first = min(report.arrivals, default=None)
-    standing = [
-        each
-        for each in report.confirmed
-        if each.taken_back_at is None or (first is not None and first <= each.taken_back_at)
-    ]
-    if report.effects and not standing and not report.unconfirmed:
-        report.unconfirmed += 1
+def _judge(report: FlowReport, once_per: str) -> None:
+    """Count what was done more often than it may be, and what nobody confirmed."""
+    effects = {str(sorted(each.items(), key=str)): each for each in report.effects}
+    counts = Counter(str(sorted(each.items(), key=str)) for each in report.effects)
+    for name, effect in effects.items():
+        of_it = [each for each in report.confirmed if _speaks_of(each.statement, effect)]
+        calls = {each.call for each in of_it}
+        allowed = 1 if once_per == "customer" else max(1, len(calls))
+        report.twice += max(0, counts[name] - allowed)
+        if not any(_stood(each, report.sent, 0) for each in of_it):
+            if any(_stood(each, report.sent, MOMENT_OF_SENDING_S) for each in of_it):
+                report.too_late += 1
+            else:
+                report.unconfirmed += counts[name]
+
+
+def _stood(confirmed: Confirmed, sent: list[float], moment_s: float) -> bool:
+    """Whether a yes was not taken back, or only after the write had been sent."""
+    if confirmed.taken_back_at is None:
+        return True
+    return any(confirmed.at <= each <= confirmed.taken_back_at + moment_s for each in sent)
 
 
 def _speaks_of(statement: str, effect: dict[str, object]) -> bool:

@@ -40,7 +40,7 @@ from voice_agent.answering.actions.flow import (
 from voice_agent.answering.actions.journal import Write
 from voice_agent.answering.actions.permission import Agreement, Verified
 from voice_agent.answering.actions.results import told
-from voice_agent.answering.actions.runner import Outcome, Runner
+from voice_agent.answering.actions.runner import NOT_WANTED, Outcome, Runner
 from voice_agent.reply import AfterReply, Reply, Road
 
 log = structlog.get_logger(__name__)
@@ -247,36 +247,53 @@ class ActionDesk:
 
     async def _do(self, draft: Draft, speak: Speak) -> None:
         before = ""
+        agreed = draft.flow
         if draft.writing is None:
-            agreed = draft.flow
-            # Until the write has begun, the flow waits for a yes to what was read back.
+            # Until the write is sent, the flow waits for a yes to what was read back.
             draft.flow = replace(agreed, phase=Phase.CONFIRM)
             await speak(phrases.DOING)
             await draft.reply.turn_over.wait()
             await self._grace(draft)
             draft.flow = agreed
-            self._writing = draft.writing = asyncio.create_task(self._write(agreed, draft.step))
+            self._writing = draft.writing = self._begin_writing(draft)
         elif isinstance(draft.step, Do) and _objects(draft.step.agreement.words):
             before = phrases.DONE_BEFORE_STOP
         outcome = await asyncio.shield(draft.writing)
         if self._writing is draft.writing:
             self._writing = None
+        if outcome.reason == NOT_WANTED:
+            self._do_over(draft)
+            return
         draft.flow, draft.step = self._rules.acted(draft.flow, outcome)
         if isinstance(draft.step, Say | ToPerson):
             draft.telling, draft.telling_key = draft.step.text, outcome.key
         if before and outcome.state == "done":
             await speak(before)
 
-    async def _write(self, flow: Flow, step: Step) -> Outcome:
+    def _do_over(self, draft: Draft) -> None:
+        """The caller made a sound just before the write was sent, so it was not."""
+        if isinstance(draft.step, Do) and draft.step.agreement.statement:
+            draft.writing = None  # if it was a cough, it is done after all
+        else:  # these are the words that the sound became
+            waiting = replace(draft.flow, phase=Phase.CONFIRM)
+            draft.flow, draft.step = self._rules.hear(waiting, draft.reply.question)
+
+    def _begin_writing(self, draft: Draft) -> asyncio.Task[Outcome]:
+        return asyncio.create_task(
+            self._write(draft.flow, draft.step, wanted=lambda: not draft.halted)
+        )
+
+    async def _write(self, flow: Flow, step: Step, wanted: Callable[[], bool]) -> Outcome:
         assert isinstance(step, Do)  # noqa: S101
         try:
             outcome = await self._runner.write(
-                self._call_id, flow.action, flow.values, flow.verified, step.agreement
+                self._call_id, flow.action, flow.values, flow.verified, step.agreement, wanted
             )
         except NotAllowed as error:
             log.error("write_not_allowed", action=flow.action, reason=error.reason)
             outcome = Outcome("refused", reason=error.reason)
-        self._note(flow.action, outcome)
+        if outcome.reason != NOT_WANTED:
+            self._note(flow.action, outcome)
         return outcome
 
     async def _grace(self, draft: Draft) -> None:

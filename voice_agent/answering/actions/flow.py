@@ -43,6 +43,7 @@ _LACKING = re.compile(
     r"\b(do not|don't|can't|cannot|didn't|haven't|not) (know|have|remember|recall|got|find)\b",
     re.IGNORECASE,
 )
+_POINTING_BACK = re.compile(r"\b(that|this|the same) order\b|\bfor it\b", re.IGNORECASE)
 _QUESTION = re.compile(
     r"^\W*(what|how|where|when|why|which|who|do|does|can|could|is|are|will|would)\b", re.IGNORECASE
 )
@@ -73,6 +74,8 @@ class Flow:
     """Who the caller is; kept from one flow to the next."""
     statement: str = ""
     """What was read back."""
+    recent: Mapping[str, Value] = field(default_factory=dict)
+    """Values of the flow before, which "that order" means."""
 
     @property
     def open(self) -> bool:
@@ -146,9 +149,16 @@ class FlowRules:
 
     def begin(self, flow: Flow, name: str, words: str) -> tuple[Flow, Step]:
         """The caller wants ``name`` done; ``flow`` is the one before, which is given up."""
-        flow = Flow(name, Phase.COLLECT, verified=flow.verified)
+        before = {**flow.recent, **flow.values} if _POINTING_BACK.search(words) else {}
+        flow = Flow(name, Phase.COLLECT, verified=flow.verified, recent=flow.recent)
         action = self._declared.actions[name]
-        return self._next(replace(flow, values=self._found(action, words, {})))
+        values = {
+            each: value
+            for each, value in before.items()
+            if each in action.parameters and action.parameters[each].kind == "code"
+        }
+        found = self._found(action, words, {})
+        return self._next(replace(flow, values={**values, **found}))
 
     def hear(self, flow: Flow, words: str, *, keys: str = "", heard: str = "") -> tuple[Flow, Step]:
         """The caller speaks or presses ``keys`` in an open flow.
@@ -323,7 +333,7 @@ class FlowRules:
 
     @staticmethod
     def _close(flow: Flow) -> Flow:
-        return Flow(verified=flow.verified)
+        return Flow(verified=flow.verified, recent={**flow.recent, **flow.values})
 
     # --- values ------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 TRIES = 2
 """A write whose end is not known is asked for once more, where the service knows it by its key."""
 LEASE_MARGIN_S = 2.0
+NOT_WANTED = "not_wanted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,12 @@ class Runner:
         values: Mapping[str, Value],
         verified: Verified | None,
         agreement: Agreement,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> Outcome:
         """Do something, once. Cancelling this stops the waiting, not what was begun.
+
+        ``wanted`` is asked at the last moment before it is sent; when it says no, nothing is, and
+        the reason is ``NOT_WANTED``.
 
         Raises:
             NotAllowed: see :func:`permission.check_permission`.
@@ -110,7 +115,7 @@ class Runner:
         if (running := self._writing.get(key)) is None:
             customer = verified.customer if verified else ""
             write = Write(key, call_id, name, arguments, customer)
-            running = asyncio.create_task(self._write(action, write, asdict(agreement)))
+            running = asyncio.create_task(self._write(action, write, asdict(agreement), wanted))
             self._writing[key] = running
             running.add_done_callback(lambda _: self._writing.pop(key, None))
         return await asyncio.shield(running)
@@ -157,7 +162,13 @@ class Runner:
             with contextlib.suppress(ActionError):
                 await source.close()
 
-    async def _write(self, action: Action, write: Write, agreement: Mapping[str, str]) -> Outcome:
+    async def _write(
+        self,
+        action: Action,
+        write: Write,
+        agreement: Mapping[str, str],
+        wanted: Callable[[], bool],
+    ) -> Outcome:
         lease_s = TRIES * action.timeout_s + self.lease_margin_s
         begun = await asyncio.to_thread(self.journal.begin, write, agreement, lease_s)
         if begun.state == "done":
@@ -165,6 +176,10 @@ class Runner:
         if begun.state == "unknown" or begun.reason == "begun_before":
             # Another agent sent it and nobody knows its end; it is not for us to send it again.
             return Outcome("unknown", reason="begun_before", key=write.key)
+        if not wanted():
+            outcome = Outcome("undone", reason=NOT_WANTED, key=write.key)
+            await self._note(outcome)
+            return outcome
         return await self._send(action, write)
 
     async def _send(self, action: Action, write: Write) -> Outcome:

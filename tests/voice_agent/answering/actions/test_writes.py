@@ -91,6 +91,16 @@ async def test_words_right_after_the_yes_still_stop_it(tmp_path: Path) -> None:
         assert refunds(office) == []
 
 
+async def test_that_order_is_the_one_just_looked_up(tmp_path: Path) -> None:
+    async with Office().open() as office:
+        caller = Caller(office.runner(tmp_path))
+        await caller.says("Where is my order?", action="order_status")
+        await caller.says_all("two zero four one nine zero seven", "March 14th 1980")
+        words = "I want twenty dollars back for that order"
+        told = await caller.says(words, action="refund")
+        assert "I'll refund $20.00 for order FH2041907" in told
+
+
 async def test_a_cough_only_delays_it(tmp_path: Path) -> None:
     async with Office().open() as office:
         caller = Caller(office.runner(tmp_path), grace_s=0.05)
