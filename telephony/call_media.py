@@ -182,9 +182,11 @@ class CallMedia:
             human.send_frame(heard_by(Party.HUMAN, frames, who))
         heard = self._for_recording.popleft() if self._for_recording else SILENCE
         if self.recording:
-            self.recording.paused = self._unrecorded_frames > 0
-            self._unrecorded_frames = max(0, self._unrecorded_frames - 1)
-            self.recording.add(frames[Party.CALLER], heard)
+            if self._unrecorded_frames:
+                self._unrecorded_frames -= 1
+                self.recording.add(SILENCE, SILENCE)
+            else:
+                self.recording.add(frames[Party.CALLER], heard)
         self._settle()
 
     def keep_keys_unrecorded(self) -> None:

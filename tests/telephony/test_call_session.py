@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from telephony.call import DigitPressed, HoldChanged, LegEnded, LegState
+from telephony.call_media import KEYS_UNRECORDED_MS
 from telephony.media_stream import (
     FRAME_BYTES,
     SAMPLE_RATE_HZ,
@@ -229,6 +230,26 @@ async def test_a_recording_has_the_caller_left_and_what_the_caller_hears_right(
         assert both[320:640].tolist() == [[5, 0]] * 320
         assert not both[640:].any()
         assert len(both) == 960
+
+
+async def test_a_recording_is_silent_around_keys(tmp_path: Path) -> None:
+    async with staged(recording={"enabled": True, "folder": str(tmp_path)}) as stage:
+        caller = FakeLeg()
+        agent = await stage.connect(caller)
+        caller.speak(voice(7))
+        await stage.clock.advance(0.02)
+        caller.tell(DigitPressed("4", 120))
+        await eventually(lambda: agent.of(Dtmf))
+        caller.speak(voice(8))
+        await stage.clock.advance(KEYS_UNRECORDED_MS / 1000)
+        caller.speak(voice(6))
+        await stage.clock.advance(0.02)
+        caller.tell(LegEnded("bye"))
+        await stage.calls[0]
+        path = tmp_path / f"{agent.start.call_id}.wav"
+        with wave.open(str(path)) as file:
+            both = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+        assert both[::320, 0].tolist() == [0] * (1 + KEYS_UNRECORDED_MS // 20) + [6]
 
 
 async def test_a_recording_that_cannot_be_written_does_not_end_the_call(tmp_path: Path) -> None:

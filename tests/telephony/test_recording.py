@@ -42,6 +42,15 @@ def test_both_sides_are_written_and_pauses_are_silent(tmp_path: Path) -> None:
     assert channels(recording.path) == ([1, 0, 5], [2, 0, 0])
 
 
+def test_what_is_forgotten_is_silent_and_times_stay_true(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "call.wav")
+    recording.add(says(1), says(2))
+    recording.forget_latest()
+    recording.add(says(3), says(4))
+    recording.close()
+    assert channels(recording.path) == ([0, 3], [0, 4])
+
+
 def test_only_the_owner_may_read_a_recording(tmp_path: Path) -> None:
     recording = Recording(tmp_path / "call.wav")
     recording.close()

@@ -178,13 +178,29 @@ class PersonalData:
                 finding = Finding(kind, start + result.start, start + result.end, result.score)
                 if not self._is_spared(text, finding):
                     found.append(finding)
-        return without_overlaps(found)
+        return [
+            _trimmed(text, one) for one in without_overlaps(found) if _says_something(text, one)
+        ]
 
     def _is_spared(self, text: str, finding: Finding) -> bool:
         if finding.score > _NER_SCORE:
             return False
         words = text[finding.start : finding.end].lower().split()
         return all(word.strip(".,'’s") in self._spared or word in self._spared for word in words)
+
+
+def _says_something(text: str, finding: Finding) -> bool:
+    """Whether a letter or digit is in it: what sticks out of another finding may have none."""
+    return any(sign.isalnum() for sign in text[finding.start : finding.end])
+
+
+def _trimmed(text: str, finding: Finding) -> Finding:
+    start, end = finding.start, finding.end
+    while not text[start].isalnum() and text[start] not in "+(":
+        start += 1
+    while not text[end - 1].isalnum():
+        end -= 1
+    return Finding(finding.kind, start, end, finding.score)
 
 
 def _kind(entity: str) -> Kind:

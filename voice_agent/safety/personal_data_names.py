@@ -45,7 +45,7 @@ _JOB = re.compile(
     _FLAGS,
 )
 _POST_CODES = re.compile(
-    r"\b(?:zip|post(?:al)?)[ -]?(?:codes?)?(?: (?:is|was|now|number))*:? "
+    r"\b(?i:zip|post(?:al)?)[ -]?(?i:codes?)?(?: (?:is|was|now|number))*:? "
     r"([A-Z\d]{2,8}(?:[ -][A-Z\d]{2,4})?)\b"
     r"|\b([A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2})\b"
     r"|\b([A-Z]\d[A-Z] ?\d[A-Z]\d)\b"
@@ -63,7 +63,7 @@ _STREETS = re.compile(
 _SAID_NAME = re.compile(
     r"\b(?:(?:my|his|her|their|the) (?:full |first |last |sur|family |maiden "
     r"|middle )?name(?:'s| is)"
-    r"|name of|(?:this is|i'm|i am) (?:called |named )?(?:mr|mrs|ms|miss|dr)\.?"
+    r"|name of|name\?|(?:this is|i'm|i am) (?:called |named )?(?:mr|mrs|ms|miss|dr)\.?"
     r"|(?:is|was|are|am|'m) (?:called|named)"
     r"|(?:it's|speaking with|speak to|talk to|ask for) (?:mr|mrs|ms|miss|dr)\.?)"
     r"[:,]? ([^\W\d_][\w'’-]+(?: (?!and\b|but\b|from\b|i\b|my\b|is\b|it\b|on\b|at\b|the\b"
@@ -198,7 +198,7 @@ def _house_like(numbers: Sequence[_Word]) -> bool:
 
 def _opens(text: str, names: Sequence[_Word]) -> bool:
     """Whether these words are capitals only because a sentence begins with them."""
-    if len(names) > 1:
+    if len(names) > 1 or text[names[0].end : names[0].end + 1] == ":":
         return False
     before = text[: names[0].start].rstrip(" \t\"'“‘([>-")
     if not before or before.endswith("\n"):

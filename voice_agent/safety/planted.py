@@ -17,7 +17,7 @@ from voice_agent.knowledge.index import Passage
 
 _HIDDEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
 """Characters nobody sees: zero-width ones, changes of direction, tags."""
-_SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+(?=\s|$)|\n|$)\s*", re.DOTALL)
+_BETWEEN = re.compile(r"((?<=[.!?])\s+|\n+)")
 _ORDERS = re.compile(
     r"\b(?:ignore|disregard|forget|override|bypass)\b\W+(?:\w+\W+){0,5}?(?:previous|prior"
     r"|earlier|above|"
@@ -51,8 +51,10 @@ def without_planted(text: str) -> str:
     seen = _HIDDEN.sub("", text)
     if not _ORDERS.search(seen):
         return seen
+    pieces = [*_BETWEEN.split(seen), ""]
+    sentences = zip(pieces[::2], pieces[1::2], strict=True)
     return "".join(
-        sentence for sentence in _SENTENCE.findall(seen) if not _ORDERS.search(sentence)
+        f"{sentence}{gap}" for sentence, gap in sentences if not _ORDERS.search(sentence)
     ).strip()
 
 

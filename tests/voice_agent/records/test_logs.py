@@ -120,3 +120,25 @@ def test_what_cannot_be_json_does_not_break_the_line(stream: Stream) -> None:
     logs.configure(LoggingSettings())
     structlog.get_logger("ours").info("odd", value=object(), raw=b"\xff", text="naïve\ud800")
     assert stream.events()[0]["event"] == "odd"
+
+
+def test_a_card_number_never_reaches_a_log_whoever_writes_it(stream: Stream) -> None:
+    logs.configure(LoggingSettings(pii=True))
+    card = "4111 1111 1111 1111"
+    structlog.get_logger("ours").info("turn_ended", pii={"heard": f"my card is {card}"})
+    logging.getLogger("theirs").warning("bad value %s", card)
+    loguru_logger.error(f"sent {card}")
+    try:
+        raise ValueError(f"card {card}")
+    except ValueError:
+        structlog.get_logger("ours").exception("broke")
+    text = stream.text()
+    assert "1111" not in text
+    assert text.count("[card]") >= 4
+
+
+def test_addresses_of_our_own_processes_stay_readable(stream: Stream) -> None:
+    logs.configure(LoggingSettings())
+    structlog.get_logger("ours").info("agent_listening", host="127.0.0.1", dial="sip:a@127.0.0.1")
+    event = stream.events()[0]
+    assert (event["host"], event["dial"]) == ("127.0.0.1", "sip:a@127.0.0.1")

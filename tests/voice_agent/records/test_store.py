@@ -271,3 +271,18 @@ def test_a_record_that_no_column_can_hold_is_lost_alone(path: Path) -> None:
     assert [turn["index"] for turn in found["turns"]] == [2]
     assert _lost("failed") == before + 1
     records.close()
+
+
+def test_what_was_said_is_masked_before_it_is_written(path: Path) -> None:
+    records = Records.open(path, lambda text: text.replace("Maria Lindqvist", "[person]"))
+    said = "my name is Maria Lindqvist"
+    search = {"query": said, "context": [said], "version": "v1", "limit": 3}
+    records.record_turn(_turn(heard=said, answer=said, heard_by_caller=said, retrieval=search))
+    records.record_call(_call())
+    found = records.call("c1")
+    assert found is not None
+    assert found["turns"][0]["heard"] == "my name is [person]"
+    assert found["turns"][0]["retrieval"]["limit"] == 3
+    records.close()
+    kept = b"".join(each.read_bytes() for each in path.parent.iterdir())
+    assert b"Lindqvist" not in kept
