@@ -19,16 +19,20 @@ _RANK_WEIGHT = 0.4
 """One place further down the list of passages costs as much as two fifths of the question."""
 _KIND_WEIGHT = 0.4
 """A sentence with an amount is worth so much more to "how much", one with a time to "when"."""
+_VALUE_WEIGHT = 0.4
+"""So is one with the day or the amount that the caller has named."""
 _WANTED = (
     (re.compile(r"\bhow much\b|\bcosts?\b|\bprices?\b|\bfees?\b|\bcharges?\b|\bpay\b"), {"money"}),
     (re.compile(r"\bpercent(?:age)?\b|\brate\b|\binterest\b|\bdiscount\b"), {"percent"}),
     (
         re.compile(
-            r"\bhow (?:long|soon|fast|quickly|often)\b|\bby when\b|\buntil when\b|\bwhen\b|"
-            r"\bdeadline\b|\bhow (?:many|old)\b"
+            r"\bhow (?:long|soon|fast|quickly|often)\b|"
+            r"\bhow many (?:seconds|minutes|hours|days|nights|weeks|months|years)\b"
         ),
-        {"duration", "time", "date", "weekday", ""},
+        {"duration"},
     ),
+    (re.compile(r"\bwhen\b|\bdeadline\b"), {"duration", "time", "date", "weekday"}),
+    (re.compile(r"\bhow (?:many|old)\b"), {""}),
     (re.compile(r"\bwhat time\b|\bhours\b|\bopen\b|\bclose\b"), {"time"}),
 )
 MINIMUM_COVERAGE = 0.3
@@ -58,6 +62,7 @@ def extract(
             absent: words alone decide.
     """
     asked, wanted = own_stems(question), _wanted(question)
+    said_by_caller = claim_of(question).quantities
     best: tuple[float, Quote] | None = None
     at = 0
     for rank, passage in enumerate(passages):
@@ -70,9 +75,14 @@ def extract(
             continue
         base = _HEADING_WEIGHT * _share(asked, about) - _RANK_WEIGHT * rank
         for number, sentence in enumerate(said):
-            score = base + _share(asked, sentence) + _NEARNESS_WEIGHT * near[number]
-            kinds = {value.kind for value in claim_of(sentence, implied=True).quantities}
-            score += _KIND_WEIGHT * bool(kinds & wanted)
+            values = claim_of(sentence, implied=True).quantities
+            score = (
+                base
+                + _own_share(asked, sentence, about)
+                + _NEARNESS_WEIGHT * near[number]
+                + _KIND_WEIGHT * any(value.kind in wanted for value in values)
+                + _VALUE_WEIGHT * any(value in values for value in said_by_caller)
+            )
             if best is None or score > best[0]:
                 text = " ".join(said[number : number + 2])
                 best = (score, Quote(text, passage, coverage))
@@ -83,6 +93,14 @@ def _wanted(question: str) -> frozenset[str]:
     """The kinds of quantity that a question asks for."""
     lowered = question.lower()
     return frozenset().union(*(kinds for asks, kinds in _WANTED if asks.search(lowered)))
+
+
+def _own_share(asked: frozenset[str], sentence: str, about: str) -> float:
+    """How much of a question's words a sentence has; what its heading says tells half as much."""
+    if not asked:
+        return 0.0
+    words, headed = stems(sentence), stems(about)
+    return sum(0.5 if word in headed else 1.0 for word in asked & words) / len(asked)
 
 
 def _share(asked: frozenset[str], text: str) -> float:

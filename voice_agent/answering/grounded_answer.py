@@ -14,7 +14,7 @@ from voice_agent.answering.answerable import answerability
 from voice_agent.answering.extract import Quote, extract
 from voice_agent.answering.prompt import DECLINE_WORDS
 from voice_agent.knowledge.index import Passage
-from voice_agent.safety.claims import stems
+from voice_agent.safety.claims import SENTENCE_ENDS, stems
 from voice_agent.safety.evidence import Evidence, evidence_of
 from voice_agent.safety.grounding import Judgement
 from voice_agent.safety.grounding_gate import (
@@ -26,7 +26,9 @@ from voice_agent.safety.grounding_gate import (
 )
 
 CERTAIN_COVERAGE = 0.6
-"""A passage with so much of a question's words is quoted when the model is late or declines."""
+"""A passage with so much of a question's words is quoted as soon as the model is late."""
+CERTAIN_ANSWER = 0.55
+"""Passages that answer so well are quoted even where the model says that it does not know."""
 LEAST_REPAIRED = 0.4
 """A statement with less of a refused sentence's words says something else: nothing is repaired."""
 
@@ -58,11 +60,14 @@ class Decision:
 class GroundedAnswer:
     """One answer on its way. Make it with ``prepare``."""
 
-    def __init__(self, evidence: Evidence, quote: Quote | None, gate: GroundingGate) -> None:
+    def __init__(
+        self, evidence: Evidence, quote: Quote | None, answers: float, gate: GroundingGate
+    ) -> None:
         self.evidence = evidence
         self.quote = quote
         """What the company says to the question; ``None`` when the passages do not answer it."""
         self.gate = gate
+        self._answers = answers
         self._said: list[str] = []
 
     @classmethod
@@ -96,10 +101,14 @@ class GroundedAnswer:
         found = evidence_of(passages, "")
         whole = asked or question
         near = await measured_in_time(meanings, whole, found, patience_s)
-        quote = None
-        if answerability(whole, found, near).answered:
-            quote = extract(question, passages, near)
-        return cls(evidence, quote, GroundingGate(evidence, question, meanings, model, patience_s))
+        answers = answerability(whole, found, near)
+        quote = extract(question, passages, near) if answers.answered else None
+        return cls(
+            evidence,
+            quote,
+            answers.score,
+            GroundingGate(evidence, question, meanings, model, patience_s),
+        )
 
     async def take(self, clause: str) -> Decision:
         """Decide about the model's next clause."""
@@ -119,16 +128,21 @@ class GroundedAnswer:
         if self._said:
             return Decision(Step.END, reason=reason)
         quote = self.quote
-        if quote is None or (certain and quote.coverage < CERTAIN_COVERAGE):
+        fits = self._answers >= CERTAIN_ANSWER if certain else True
+        if quote is None or not fits:
             return Decision(Step.DECLINE, reason=reason)
         return Decision(Step.QUOTE, quote.text, (quote.passage.passage_id,), reason)
 
     def _repaired(self, clause: str, found: Judgement) -> Decision:
+        """The source's sentence for one of the model's; only a beginning was said: the quote."""
+        if self.quote is not None and not any(SENTENCE_ENDS.search(said) for said in self._said):
+            source = (self.quote.passage.passage_id,)
+            return Decision(Step.REPAIR, self.quote.text, source, found.reason)
         statement = found.statement
         if statement is None:
             return Decision(Step.END, reason=found.reason)
-        words = stems(clause)
+        words, text = stems(clause), statement.claim.text
         fits = words and len(words & statement.words) >= LEAST_REPAIRED * len(words)
-        if not fits or any(statement.claim.text in said for said in self._said):
+        if not fits or any(said in text or text in said for said in self._said):
             return Decision(Step.END, reason=found.reason)
-        return Decision(Step.REPAIR, statement.claim.text, (statement.source_id,), found.reason)
+        return Decision(Step.REPAIR, text, (statement.source_id,), found.reason)

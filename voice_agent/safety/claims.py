@@ -11,7 +11,7 @@ from voice_agent.knowledge.terms import terms_of
 from voice_agent.safety.quantities import MONTHS, ORDINALS, WEEKDAYS, Quantity, plain, quantities
 
 SENTENCE_END = re.compile(r"(?<=[.!?])(?<![ap]\.m\.)[\"')\]]*\s+(?=[A-Z\d\"“$])")
-SENTENCE_ENDS = re.compile(r"[.!?][\"')\]]*$")
+SENTENCE_ENDS = re.compile(r"(?<![ap]\.m)[.!?][\"')\]]*$")
 """Whether a text ends with its sentence."""
 STEM = 5
 """Words are compared by their first letters: deliver, delivery, delivered."""
@@ -56,8 +56,8 @@ _FILLING = frozenset(
         "also however therefore additionally typically usually generally please sure certainly "
         "provide available option customer able ensure include included including allow allowed "
         "offer require required need use get within up per each every via item items order orders "
-        "company service fernhill home currently directly simply just which after before order "
-        "receive contact policy information specific"
+        "company service fernhill currently directly simply just which after before order "
+        "receive contact policy information specific what where who how when which"
     )
 )
 
@@ -115,7 +115,7 @@ def _stems_in_order(text: str) -> list[str]:
 def own_stems(text: str) -> frozenset[str]:
     """Of these, what says what a text is about; all of them when all are general."""
     words = stems(text)
-    return words - _GENERAL or words
+    return words - GENERAL or words
 
 
 def sentences(text: str) -> list[str]:
@@ -123,4 +123,4 @@ def sentences(text: str) -> list[str]:
     return [part.strip() for part in SENTENCE_END.split(" ".join(text.split())) if part.strip()]
 
 
-_GENERAL = frozenset(term[:STEM] for term in GENERIC_TERMS)
+GENERAL = frozenset(term[:STEM] for term in GENERIC_TERMS)

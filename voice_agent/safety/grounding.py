@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voice_agent.knowledge.terms import terms_of
-from voice_agent.safety.claims import Claim, claim_of
+from voice_agent.safety.claims import GENERAL, Claim, claim_of, own_stems
 from voice_agent.safety.evidence import Evidence, Statement, as_compared
 
 LEAST_COVERED = 0.5
@@ -254,13 +254,10 @@ def _turned_round(claim: Claim, statement: Statement) -> str:
 
 def _other_subject(claim: Claim, statement: Statement, question: str) -> str:
     """What a statement says of one thing, said of another: the word that it begins with is gone."""
-    if not statement.claim.head or not claim.words:
+    if not statement.claim.head:
         return ""
-    known = (
-        claim.words
-        if claim.words - claim_of(question).words
-        else claim.words | claim_of(question).words
-    )
+    names_nothing = own_stems(claim.text) <= GENERAL
+    known = claim_of(question).words if names_nothing else claim.words
     return "" if statement.claim.head in known else "subject"
 
 
