@@ -187,6 +187,9 @@ class RoadSettings(Section):
     out_of_scope: float = Field(
         0.3, ge=0, le=1, description="From here on the caller hears that this is not done here"
     )
+    spoken_of: float = Field(
+        0.5, ge=0, le=1, description="Cosine to a passage from which on nothing is out of scope"
+    )
     deadline_ms: int = Field(60, ge=1, description="Rules alone decide what takes longer")
 
 

@@ -17,11 +17,11 @@ import numpy as np
 import structlog
 
 from voice_agent.answering.calibration import Calibration, Floats, read_calibration
-from voice_agent.answering.company_words import CompanyWords
 from voice_agent.answering.request_form import form_of
 from voice_agent.answering.road_examples import ROADS, Roads, read_roads, words_pattern
 from voice_agent.answering.road_scores import RoadScores, texts_of
 from voice_agent.answering.roads import choose_road, settle
+from voice_agent.answering.spoken_of import SpokenOf
 from voice_agent.config import RoadSettings
 from voice_agent.knowledge.query import make_query, stands_alone
 from voice_agent.knowledge.remembered import TextEmbedder
@@ -71,8 +71,8 @@ class RoadChooser:
             if (pattern := words_pattern(group.words))
         ]
         self._scores = RoadScores(roads, embedder.embed(texts_of(roads)))
-        self._words = CompanyWords(in_scope(roads), index)
-        self._words.refresh()
+        self._spoken_of = SpokenOf(in_scope(roads), index, embedder.identity)
+        self._spoken_of.refresh()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="roads")
         self._waiting = 0
         self.sentences = roads.sentences()
@@ -145,6 +145,7 @@ class RoadChooser:
         form = form_of(asked.question)  # what is said now is what is wanted
         scores = self._scores.scores(vectors, [form] * len(texts))
         probabilities = self._calibration.probabilities(scores, self._strange(texts))
+        probabilities = self._within_documents(probabilities, vectors)
         row = _surest(probabilities)
         settled = settle(
             {road: float(p) for road, p in zip(ROADS, probabilities[row], strict=True)},
@@ -168,15 +169,23 @@ class RoadChooser:
 
     def likelihoods(self, question: str) -> Mapping[Road, float]:
         """The probability of each road for a request that stands alone."""
-        (row,) = self._calibration.probabilities(*self.scored([question]))
+        probabilities = self._calibration.probabilities(*self.scored([question]))
+        (row,) = self._within_documents(probabilities, self._embedder.embed([question]))
         return {road: float(p) for road, p in zip(ROADS, row, strict=True)}
 
+    def _within_documents(self, probabilities: Floats, vectors: Floats) -> Floats:
+        """Probabilities, given that what the documents speak of is not out of scope."""
+        near = self._spoken_of.nearness(vectors) >= self._settings.spoken_of
+        within = probabilities.copy()
+        within[near, ROADS.index(Road.OUT_OF_SCOPE)] = 0.0
+        return np.asarray(within / within.sum(axis=1, keepdims=True))
+
     def follow(self) -> None:
-        """Take the words of the documents that answer now (blocking; cheap when none changed)."""
-        self._words.refresh()
+        """Take the documents that answer now (blocking; cheap when none changed)."""
+        self._spoken_of.refresh()
 
     def _strange(self, texts: Sequence[str]) -> Floats:
-        return np.array([self._words.strange(text) for text in texts], dtype=float)
+        return np.array([self._spoken_of.strange(text) for text in texts], dtype=float)
 
     def close(self) -> None:
         """Stop the thread."""
