@@ -109,6 +109,8 @@ def _read_code(parameter: Parameter, words: str, *, asked: bool) -> Value | None
 
 
 def _read_digits(parameter: Parameter, words: str) -> Value | None:
+    if any(word in _MONTHS for word in _tokens(words)):
+        return None  # a date has digits, too
     read = read_numbers([_HEARD_AS_DIGITS.get(word, word) for word in _tokens(words)])
     digits = "".join(word for word in read if word.isdigit())
     if not digits or (parameter.digits and len(digits) != parameter.digits):
@@ -140,10 +142,12 @@ def _read_date(words: str, today: datetime.date, *, future: bool) -> datetime.da
     if future and (near := _near_day(tokens, today)):
         return near
     months = [at for at, token in enumerate(tokens) if token in _MONTHS]
-    if len(months) != 1:
+    if len({tokens[at] for at in months}) != 1:
         return None
     month = _MONTHS[tokens[months[0]]]
-    before, after = _numbers(tokens[: months[0]]), _numbers(tokens[months[0] + 1 :])
+    rest_ends = months[1] if len(months) > 1 else len(tokens)  # a recogniser repeats itself
+    before = _numbers(tokens[: months[0]])
+    after = _numbers(tokens[months[0] + 1 : rest_ends])
     day, rest = (before[-1], after) if before else (after[0] if after else 0, after[1:])
     if rest:
         year = rest[0] if len(rest) == 1 else rest[0] * 100 + rest[1]

@@ -69,6 +69,7 @@ def test_a_number_is_no_amount_before_one_was_asked_for() -> None:
         ("March fourteenth nineteen eighty", "1980-03-14"),
         ("the fourteenth of March 1980", "1980-03-14"),
         ("3/14/1980", "1980-03-14"),
+        ("March 14, 1980. March", "1980-03-14"),
         ("march 3rd two thousand and five", "2005-03-03"),
         ("twenty first of May nineteen seventy seven", "1977-05-21"),
         ("June 31st 1980", None),
@@ -120,3 +121,7 @@ def test_an_address_is_told_letter_by_letter() -> None:
 def test_a_pin_has_its_digits_exactly() -> None:
     assert read(PIN, "four eight two one") == "4821"
     assert read(PIN, "4 8 2") is None
+
+
+def test_a_date_is_no_pin() -> None:
+    assert read(PIN, "May 14, 80") is None
