@@ -42,9 +42,7 @@ class Verdict(StrEnum):
 
     SPEAK = "speak"
     REPAIR = "repair"
-    """Say what the passage says instead."""
-    STOP = "stop"
-    """Nothing that is supported can be said instead: offer a person."""
+    """Say what the passage says instead; where it says nothing, offer a person."""
 
 
 @dataclass(frozen=True, slots=True)
