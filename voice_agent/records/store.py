@@ -79,7 +79,15 @@ _ADDED = (
 _SAID = ("heard", "query", "answer", "spoken", "heard_by_caller")
 _SAID_IN_SEARCH = ("query", "context")
 """Columns, and parts of a repeated search, that hold words of a call."""
-_JSON_COLUMNS = ("passages", "sources", "stages_ms", "waterfall_ms", "retrieval", "choice", "claims")
+_JSON_COLUMNS = (
+    "passages",
+    "sources",
+    "stages_ms",
+    "waterfall_ms",
+    "retrieval",
+    "choice",
+    "claims",
+)
 
 
 class RecordsUnusable(Exception):
