@@ -73,6 +73,8 @@ class Claim:
     denies: bool
     conditional: bool
     bounds: frozenset[str]
+    condition: str
+    """Its words from "if", "when" or the like on; empty without one."""
     head: str
     """The stem it begins with, which is mostly what it is about."""
 
@@ -93,6 +95,7 @@ def claim_of(text: str, *, implied: bool = False) -> Claim:
         denies=bool(_NOT.search(_NOT_A_DENIAL.sub(" ", lowered))),
         conditional=bool(_CONDITION.search(lowered)),
         bounds=frozenset(name for name, said in _BOUNDS.items() if said.search(lowered)),
+        condition=lowered[found.start() :] if (found := _CONDITION.search(lowered)) else "",
         head="" if text[:1] in "{[" else next(iter(_stems_in_order(text)), ""),
     )
 

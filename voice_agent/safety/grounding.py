@@ -274,11 +274,17 @@ def _changed_bound(claim: Claim, statement: Statement) -> str:
 
 def _left_out(claim: Claim, statement: Statement) -> str:
     """A permission without the condition it is given under, or a condition of the claim's own."""
-    if claim.conditional and not statement.claim.conditional and not statement.claim.bounds:
+    source = statement.claim
+    if claim.conditional and not source.conditional and not source.bounds:
         return "condition"
-    if not statement.claim.conditional or claim.conditional or claim.bounds:
+    if not source.condition or not _PERMITS.search(claim.text):
         return ""
-    return "condition" if _PERMITS.search(claim.text) else ""
+    condition = claim_of(source.condition)
+    values = [
+        any(value.same_as(said) for said in claim.quantities) for value in condition.quantities
+    ]
+    kept = all(values) if values else _share(condition.words, claim.words, frozenset()) >= 0.5
+    return "" if kept else "condition"
 
 
 _PERMITS = re.compile(
