@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.voice_agent.passages import passage
 from voice_agent.answering.prompt import MAX_QUESTION_CHARS, AnswerPrompt, ask
-from voice_agent.answering.sources import sources_of
 
 
 def test_only_the_question_changes_at_the_end() -> None:
@@ -30,10 +29,3 @@ def test_a_very_long_question_is_cut() -> None:
 def test_the_prompt_has_an_identity() -> None:
     assert AnswerPrompt("a", "b").prompt_id == AnswerPrompt("a", "b").prompt_id
     assert AnswerPrompt("a", "b").prompt_id != AnswerPrompt("c", "b").prompt_id
-
-
-def test_a_sentence_names_the_passage_it_shares_most_with() -> None:
-    passages = [passage("a", "Returns are free for 30 days."), passage("b", "Delivery is $4.95.")]
-    assert sources_of("Standard delivery costs $4.95.", passages) == ("b",)
-    assert sources_of("Hello!", passages) == ()
-    assert sources_of("Delivery", []) == ()
