@@ -25,10 +25,11 @@ from evals.trust.questions import sample_knowledge
 from voice_agent.answering.actions.declaration import read_declarations
 from voice_agent.answering.chat_protocol import Message, ToolCall
 from voice_agent.answering.road_chooser import RoadChooser
-from voice_agent.config import Settings
+from voice_agent.config import LoggingSettings, Settings
 from voice_agent.engines import load_prompt
 from voice_agent.knowledge.build import build_index
 from voice_agent.knowledge.index import Knowledge, Passage, load_embedder
+from voice_agent.records import logs
 from voice_agent.safety.policy import read_policy
 from voice_agent.safety.semantic import Nearness
 
@@ -59,6 +60,7 @@ class Trial:
 
 def run(data: Path, settings: Settings, tell: Tell) -> Part:
     """Measure."""
+    logs.configure(LoggingSettings(level="error"))  # each refusal is a warning
     attacks = read_attacks(data)
     sample = sample_knowledge(settings)
     embedder = load_embedder(sample, settings.models.folder)
