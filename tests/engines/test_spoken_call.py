@@ -39,6 +39,7 @@ def settings_with(engine: Engine, folder: Path) -> Path:
         "media": {"port": media},
         "models": {"folder": str(MODELS.resolve())},
         "speech": {"synthesiser": {"port": free_port()}},
+        "turns": {"filler_after_ms": 60_000},  # the first sound is the answer's
         "knowledge": {
             "documents": str(ROOT / "configs" / "knowledge"),
             "index": str(folder / "knowledge"),
@@ -46,9 +47,14 @@ def settings_with(engine: Engine, folder: Path) -> Path:
         },
         "answering": {
             "prompt": str(ROOT / "configs" / "prompts" / "answer.txt"),
+            "roads": {
+                "examples": str(ROOT / "configs" / "roads.yaml"),
+                "calibration": str(ROOT / "configs" / "road_calibration.yaml"),
+            },
             "quote_after_ms": 60_000,  # the engine answers, however slow the machine is
             "model": {**model.model_dump(exclude_defaults=True), "serve": False},
         },
+        "safety": {"policy": str(ROOT / "configs" / "policy.yaml")},
         "records": {"path": str(folder / "records.sqlite")},
     }
     path = folder / "settings.yaml"

@@ -55,8 +55,13 @@ def config(tmp_path: Path) -> Path:
         },
         "answering": {
             "prompt": str(ROOT / "configs" / "prompts" / "answer.txt"),
+            "roads": {
+                "examples": str(ROOT / "configs" / "roads.yaml"),
+                "calibration": str(ROOT / "configs" / "road_calibration.yaml"),
+            },
             "model": {"url": f"http://127.0.0.1:{free_port()}/v1"},
         },
+        "safety": {"policy": str(ROOT / "configs" / "policy.yaml")},
         "records": {"path": str(tmp_path / "records.sqlite")},
     }
     path = tmp_path / "settings.yaml"
