@@ -25,7 +25,7 @@ from voice_agent.answering.actions.errors import ToolUncertain
 from voice_agent.answering.actions.permission import Agreement, Verified, over_limit, read_back
 from voice_agent.answering.actions.results import told
 from voice_agent.answering.actions.runner import Outcome
-from voice_agent.answering.actions.values import Value, read_value
+from voice_agent.answering.actions.values import Value, digits_in, read_value
 from voice_agent.answering.roads import choose_road
 from voice_agent.reply import Road
 
@@ -74,6 +74,8 @@ class Flow:
     """Who the caller is; kept from one flow to the next."""
     statement: str = ""
     """What was read back."""
+    begun: str = ""
+    """Digits of a number that is said in pieces."""
     recent: Mapping[str, Value] = field(default_factory=dict)
     """Values of the flow before, which "that order" means."""
 
@@ -312,6 +314,15 @@ class FlowRules:
         return self._read_back(replace(flow, misses=flow.misses + 1), phrases.YES_OR_NO)
 
     def _miss(self, flow: Flow, parameter: Parameter, words: str) -> tuple[Flow, Step]:
+        if parameter.kind == "code" and (piece := digits_in(words)):
+            begun = flow.begun + piece
+            if len(begun) == parameter.digits:
+                flow = replace(flow, begun="")
+                hear = self._identify if flow.phase is Phase.IDENTIFY else self._collect
+                return hear(flow, begun, "")
+            if len(begun) < parameter.digits:
+                return replace(flow, begun=begun), Say(phrases.GO_ON)
+        flow = replace(flow, begun="")
         if _LACKING.search(words):
             return self._hand_over(flow, phrases.WITHOUT_IT, "value_missing")
         if _is_question(words):

@@ -108,6 +108,13 @@ def _read_code(parameter: Parameter, words: str, *, asked: bool) -> Value | None
     return Value(code, code)
 
 
+def digits_in(words: str) -> str:
+    """The digits of a number that was begun, when the words hold one stretch of them."""
+    read = read_numbers([_HEARD_AS_DIGITS.get(word, word) for word in _tokens(words)])
+    runs = _runs_of_digits(read)
+    return runs[0] if len(runs) == 1 else ""
+
+
 def _read_digits(parameter: Parameter, words: str) -> Value | None:
     if any(word in _MONTHS for word in _tokens(words)):
         return None  # a date has digits, too

@@ -20,12 +20,22 @@ def last_reply(caller: Caller) -> Reply:
     return caller.last
 
 
+async def test_a_number_said_in_pieces_is_put_together(tmp_path: Path) -> None:
+    async with Office().open() as office:
+        caller = Caller(office.runner(tmp_path))
+        await caller.says("Where is my order?", action="order_status")
+        assert await caller.says("F H two zero four") == phrases.GO_ON
+        assert await caller.says("one nine") == phrases.GO_ON
+        assert "date of birth" in await caller.says("zero seven")
+        assert "desk lamp" in await caller.says(BIRTH_DATE)
+
+
 async def test_a_number_misheard_twice_is_keyed_in(tmp_path: Path) -> None:
     async with Office().open() as office:
         caller = Caller(office.runner(tmp_path))
         await caller.says("Where is my order?", action="order_status")
-        assert phrases.SAY_AGAIN in await caller.says("Two zero four one.")
-        assert phrases.KEY_IT_IN in await caller.says("Two zero four one nine zero.")
+        assert phrases.SAY_AGAIN in await caller.says("Two zero four one nine zero seven eight.")
+        assert phrases.KEY_IT_IN in await caller.says("It's on the paper here.")
         assert "date of birth" in await caller.says("", keys="2041907")
 
 
@@ -34,7 +44,7 @@ async def test_a_number_misheard_three_times_is_for_a_person(tmp_path: Path) -> 
         caller = Caller(office.runner(tmp_path))
         await caller.says("Where is my order?", action="order_status")
         for _ in range(3):
-            told = await caller.says("Two zero four one.")
+            told = await caller.says("It's the one with the two lamps.")
         assert phrases.GIVE_UP in told
         assert last_reply(caller).after is AfterReply.TRANSFER
 
