@@ -4,7 +4,8 @@ The model answers each question from the passages a call would find. Its raw ans
 spoken without the gate; with it, clauses go through ``GroundedAnswer`` exactly as on a call.
 
 What is supported is not decided by the gate: a sentence is, when a document says it word for word,
-or when a person has read it beside the documents and noted so in ``labels.yaml``. One that nobody
+or when it was read beside the documents, by a language model so far, and noted so in ``labels.yaml``.
+One that nobody
 has read is, when every word and value of it stands in one sentence of a document that denies
 nothing else; any other counts as unsupported.
 """
@@ -73,7 +74,7 @@ class Spoken:
 
 @dataclass(slots=True)
 class Truth:
-    """Which sentences are supported: those of the documents, and those a person has read."""
+    """Which sentences are supported: those of the documents, and those noted as read."""
 
     written: tuple[str, ...]
     labels: dict[tuple[str, str], bool]
