@@ -4,10 +4,9 @@ The model answers each question from the passages a call would find. Its raw ans
 spoken without the gate; with it, clauses go through ``GroundedAnswer`` exactly as on a call.
 
 What is supported is not decided by the gate: a sentence is, when a document says it word for word,
-or when it was read beside the documents, by a language model so far, and noted so in ``labels.yaml``.
-One that nobody
-has read is, when every word and value of it stands in one sentence of a document that denies
-nothing else; any other counts as unsupported.
+or when it was read beside the documents (by a language model so far) and noted so in
+``labels.yaml``. One that was never read is, when every word and value of it stands in one sentence
+of a document that denies nothing else; any other counts as unsupported.
 """
 
 from __future__ import annotations
