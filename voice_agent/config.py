@@ -75,6 +75,7 @@ class SynthesiserSettings(Section):
     voice: str = Field("piper-joe", description="Manifest name or a Piper .onnx file")
     rate: float = Field(1.0, gt=0.3, lt=3.0, description="Speaking rate; 1.2 is a fifth faster")
     timeout_s: float = Field(5.0, gt=0, description="Patience with one clause")
+    kept: Path = Field(Path("var/phrases"), description="Folder of phrases kept as sound")
 
 
 class SpeechSettings(Section):

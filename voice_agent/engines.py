@@ -96,7 +96,7 @@ class Engines:
         await _until(self.synthesiser.ready)
         sentences = self.roads.sentences if self.roads else ()
         phrases = [as_spoken(said) for said in (*prepared_phrases(settings.answering), *sentences)]
-        await self.synthesiser.remember(phrases, for_good=True)
+        await self.synthesiser.remember(phrases)
         await _until(self.model.ready)
         try:
             await self.model.warm(self.prompt.messages(""))

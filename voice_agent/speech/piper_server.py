@@ -7,7 +7,8 @@ the synthesiser survivable.
 * ``POST /speech`` with ``{"text": str, "rate": float}`` streams raw 16-bit little-endian mono PCM
   at 16 kHz, each piece as soon as it is made. 400: not such an object; 413: too
   much text; 503: too many requests are waiting, or the voice is still loading.
-* ``GET /readyz`` is 200 once the voice is loaded and has spoken once; ``GET /healthz`` always.
+* ``GET /readyz`` is 200 once the voice is loaded and has spoken once, with what identifies its
+  sound as ``voice``; ``GET /healthz`` always.
 
 One thread makes all sound: a second one slowed both down on two cores. Requests take turns piece
 by piece, so a long answer does not hold up another call's first words; a request whose client has
@@ -25,6 +26,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,7 +34,9 @@ import structlog
 from aiohttp import web
 
 from voice_agent.config import LoggingSettings
+from voice_agent.models import sha256_of
 from voice_agent.records import logs
+from voice_agent.speech import cut_voice, piper_voice
 from voice_agent.speech.piper_voice import Piper, VoiceUnusable
 
 log = structlog.get_logger(__name__)
@@ -54,6 +58,7 @@ class SpeechService:
 
     def __init__(self, *, max_waiting: int = MAX_WAITING) -> None:
         self._voice: Voice | None = None
+        self._identity = ""
         self._max_waiting = max_waiting
         self._active = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="piper")
@@ -65,14 +70,17 @@ class SpeechService:
     async def load(self, model: Path) -> None:
         """Load and warm up the voice off the event loop; ready afterwards."""
         began = time.perf_counter()
-        self.use(await asyncio.get_running_loop().run_in_executor(self._thread, Piper, model))
+        in_thread = asyncio.get_running_loop().run_in_executor
+        identity = await in_thread(self._thread, identity_of, model)
+        self.use(await in_thread(self._thread, Piper, model), identity)
         log.info(
             "voice_loaded", voice=model.stem, took_ms=round((time.perf_counter() - began) * 1000)
         )
 
-    def use(self, voice: Voice) -> None:
+    def use(self, voice: Voice, identity: str = "") -> None:
         """Speak with ``voice`` from now on; ready afterwards."""
         self._voice = voice
+        self._identity = identity
 
     def close(self) -> None:
         """Drop what waits; what is being said finishes its sentence in its thread."""
@@ -84,7 +92,8 @@ class SpeechService:
     async def _readyz(self, _: web.Request) -> web.Response:
         ready = self._voice is not None
         return web.json_response(
-            {"ready": ready, "requests": self._active}, status=200 if ready else 503
+            {"ready": ready, "requests": self._active, "voice": self._identity},
+            status=200 if ready else 503,
         )
 
     async def _speech(self, request: web.Request) -> web.StreamResponse:
@@ -125,6 +134,20 @@ class SpeechService:
                 return response
         await response.write_eof()
         return response
+
+
+def identity_of(model: Path) -> str:
+    """What decides how a voice sounds: its files, Piper, and how we use it. Blocking.
+
+    Raises:
+        VoiceUnusable: a file cannot be read.
+    """
+    settings = model.with_name(f"{model.name}.json")
+    try:
+        files = sha256_of(model, (settings, Path(piper_voice.__file__), Path(cut_voice.__file__)))
+    except OSError as error:
+        raise VoiceUnusable(f"{model} cannot be read: {error.strerror}") from error
+    return f"{version('piper-tts')}-{files[:32]}"
 
 
 def _read(body: Any) -> tuple[str, float]:

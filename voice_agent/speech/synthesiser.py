@@ -12,6 +12,7 @@ import aiohttp
 import structlog
 
 from voice_agent.config import SynthesiserSettings
+from voice_agent.speech.kept_sounds import KeptSounds
 from voice_agent.speech.sound_in_the_making import SoundInTheMaking
 
 __all__ = [
@@ -179,38 +180,56 @@ class Synthesiser:
             except SynthesiserError as error:  # said in earnest it will be reported
                 log.warning("phrase_not_foreseen", code=error.code)
 
-    async def remember(self, texts: Iterable[str], *, for_good: bool = False) -> int:
-        """Prepare phrases that will be needed at once (greeting, fillers). Returns how many.
+    async def remember(self, texts: Iterable[str]) -> int:
+        """Hold for good phrases that will be needed at once (greeting, fillers). Returns how many.
 
-        A phrase that cannot be prepared is logged and left out; it will be made when needed.
+        They are kept on disk as well, for the next start. A phrase that cannot be prepared is
+        logged and left out; it will be made when needed.
         """
+        voice = await self._voice()
+        kept = KeptSounds(self._settings.kept, voice) if voice else None
         remembered = 0
-        for text in texts:
-            key = (text.strip(), self._settings.voice, self._settings.rate)
-            if not key[0]:
-                continue
+        for text in filter(None, map(str.strip, texts)):
+            key = (text, self._settings.voice, self._settings.rate)
             if self._phrases.get(key) is None:
+                sound = await asyncio.to_thread(kept.get, text, key[2]) if kept else None
                 try:
-                    audio = b"".join([piece async for piece in self._request(key[0])])
+                    sound = sound or await self._made_to_keep(text, kept)
                 except SynthesiserError as error:
                     log.warning("phrase_not_remembered", code=error.code)
                     continue
-                self._phrases.put(key, audio)
-                if for_good:
-                    self._phrases.keep(key, audio)
+                self._phrases.keep(key, sound)
             remembered += 1
         return remembered
 
+    async def _made_to_keep(self, text: str, kept: KeptSounds | None) -> bytes:
+        sound = b"".join([piece async for piece in self._request(text)])
+        if kept is not None and sound:
+            try:
+                await asyncio.to_thread(kept.put, text, self._settings.rate, sound)
+            except OSError as error:  # made again at the next start
+                log.warning("phrase_not_kept", reason=error.strerror)
+        return sound
+
     async def ready(self) -> bool:
         """Whether the voice is loaded and can speak now."""
+        return await self._voice() is not None
+
+    async def _voice(self) -> str | None:
+        """What identifies the sound of the voice, empty if it does not say; ``None``: not ready."""
         try:
             async with (
                 asyncio.timeout(self._settings.timeout_s),
                 self._session().get(f"{self._url}/readyz") as response,
             ):
-                return response.status == 200
+                if response.status != 200:
+                    return None
+                told = await response.json(content_type=None)
         except (aiohttp.ClientError, OSError, TimeoutError):
-            return False
+            return None
+        except ValueError:
+            return ""
+        return str(told.get("voice", "")) if isinstance(told, dict) else ""
 
     async def close(self) -> None:
         """Give the connections back. Safe to call twice."""

@@ -231,3 +231,15 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def test_a_voice_is_known_by_its_files(tmp_path: Path) -> None:
+    model = tmp_path / "voice.onnx"
+    model.write_bytes(b"weights")
+    with pytest.raises(VoiceUnusable, match=r"voice\.onnx cannot be read"):
+        piper_server.identity_of(model)
+    (tmp_path / "voice.onnx.json").write_text("{}")
+    before = piper_server.identity_of(model)
+    assert piper_server.identity_of(model) == before
+    model.write_bytes(b"other weights")
+    assert piper_server.identity_of(model) != before

@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -32,6 +33,7 @@ class FakeVoice:
     requests: list[dict[str, object]] = field(default_factory=list)
     abandoned: asyncio.Event = field(default_factory=asyncio.Event)
     status: int = 200
+    voice: str = ""
 
     async def speech(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(await request.json())
@@ -42,12 +44,15 @@ class FakeVoice:
             raise
 
     async def readyz(self, _: web.Request) -> web.Response:
-        return web.Response(status=self.status)
+        return web.json_response({"voice": self.voice}, status=self.status)
 
 
 @contextlib.asynccontextmanager
 async def _served(
-    answer: Answer, timeout_s: float = 5.0, cache_bytes: int = 1 << 20
+    answer: Answer,
+    timeout_s: float = 5.0,
+    cache_bytes: int = 1 << 20,
+    kept: Path = Path("unused"),
 ) -> AsyncIterator[tuple[FakeVoice, Synthesiser]]:
     fake = FakeVoice(answer)
     app = web.Application()
@@ -59,7 +64,7 @@ async def _served(
     await site.start()
     port = runner.addresses[0][1]
     client = Synthesiser(
-        SynthesiserSettings(port=port, timeout_s=timeout_s), cache_bytes=cache_bytes
+        SynthesiserSettings(port=port, timeout_s=timeout_s, kept=kept), cache_bytes=cache_bytes
     )
     try:
         yield fake, client
@@ -126,6 +131,36 @@ async def test_remembered_phrases_need_no_synthesiser_any_more() -> None:
         fake.answer = _refuse(500)
         assert len(await _spoken(client, greeting)) == 4800
         assert len(fake.requests) == 1
+
+
+async def test_remembered_phrases_are_kept_for_the_next_start(tmp_path: Path) -> None:
+    async with _served(_say_tone, kept=tmp_path) as (fake, client):
+        fake.voice = "joe"
+        assert await client.remember(["Hello."]) == 1
+        first = await _spoken(client, "Hello.")
+    async with _served(_refuse(500), kept=tmp_path) as (fake, client):
+        fake.voice = "joe"
+        assert await client.remember(["Hello."]) == 1
+        assert await _spoken(client, "Hello.") == first
+        assert fake.requests == []
+
+
+async def test_what_another_voice_said_is_not_used(tmp_path: Path) -> None:
+    async with _served(_say_tone, kept=tmp_path) as (fake, client):
+        fake.voice = "joe"
+        await client.remember(["Hello."])
+    async with _served(_say_tone, kept=tmp_path) as (fake, client):
+        fake.voice = "amy"
+        await client.remember(["Hello."])
+        assert len(fake.requests) == 1
+
+
+async def test_a_folder_that_cannot_be_written_costs_only_the_next_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    async with _served(_say_tone, kept=tmp_path / "file") as (fake, client):
+        fake.voice = "joe"
+        assert await client.remember(["Hello."]) == 1
+        assert await _spoken(client, "Hello.") != b""
 
 
 async def test_phrases_that_cannot_be_prepared_do_not_stop_the_start() -> None:
