@@ -9,7 +9,8 @@ mono PCM at ``SAMPLE_RATE_HZ``:
 
 Text messages are JSON objects with an ``event`` field. The names are those carriers use on their
 own media streams (``start``, ``dtmf``, ``mark``, ``clear``, ``stop``), plus ``transfer`` and
-``resume`` for handing the caller to a person, ``playout`` and ``cleared`` for what was really
+``resume`` for handing the caller to a person (``announcement``, ``withdraw`` and ``call_back`` go
+with them), ``playout`` and ``cleared`` for what was really
 heard, and ``caption`` for the words on a web caller's page. Unknown events are ignored, so either
 side may learn new ones first.
 
@@ -32,7 +33,9 @@ FRAME_BYTES = FRAME_SAMPLES * 2
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Room for a one-minute announcement in base64; anything larger closes the stream."""
 
-TransferState: TypeAlias = Literal["ringing", "answered", "bridged", "failed", "ended"]
+TransferState: TypeAlias = Literal["waiting", "ringing", "answered", "bridged", "failed", "ended"]
+Offer: TypeAlias = Literal["call_back"]
+"""What the gateway can do for a caller who cannot be put through now."""
 
 
 class MediaStreamError(ValueError):
@@ -135,10 +138,18 @@ class Transfer:
 
     Gateway to agent: how it goes, ``state`` set.
 
-    ``target`` is a SIP URI or the name of a configured line; empty means the default line.
-    ``announcement`` is base64 PCM in the stream's format, played to the human agent before the
-    bridge. While ``state`` is ``ringing`` the caller still hears the agent; from ``bridged`` on
-    caller audio goes to the person and the agent receives silence.
+    ``target`` is a queue, a configured line or a SIP URI; empty means the default line. ``reason``
+    is what the person hears, in words; ``cause`` a code for why, ``link`` the address of a page
+    with the story (both travel in SIP headers). ``announcement`` is base64 PCM in the stream's format,
+    played to the human agent before the bridge; with ``announced_later`` it comes in a message of
+    its own, so that the telephone rings while it is being spoken.
+
+    States: ``waiting`` (all are busy; ``position`` counts from 1, ``wait_s`` is estimated from
+    measured times, ``None`` when there are too few), ``ringing``, ``answered``, ``bridged``,
+    ``failed`` (``reason``: ``busy``, ``declined``, ``no_answer``, ``unreachable``, ``closed``,
+    ``queue_full``, ``gave_up_waiting``, …) and ``ended``. ``offers`` is what can be had instead.
+    Until ``bridged`` the caller still hears the agent; from then on caller audio goes to the person
+    and the agent receives silence.
     """
 
     event: ClassVar[str] = "transfer"
@@ -146,6 +157,31 @@ class Transfer:
     reason: str = ""
     announcement: str = ""
     state: TransferState | Literal[""] = ""
+    cause: str = ""
+    link: str = ""
+    announced_later: bool = False
+    position: int = 0
+    wait_s: float | None = None
+    offers: tuple[Offer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallBack:
+    """Agent to gateway, ``state`` empty: ring this caller later, through the queue ``target``.
+
+    ``number`` are digits, perhaps after a +; empty: where the caller rings from. The other fields
+    are those of a transfer. Gateway to agent: ``kept`` once it is on disk, or ``refused`` with a
+    ``reason`` (``number_not_allowed``, ``not_offered``, ``too_many``, ``not_kept``).
+    """
+
+    event: ClassVar[str] = "call_back"
+    number: str = ""
+    target: str = ""
+    reason: str = ""
+    announcement: str = ""
+    cause: str = ""
+    link: str = ""
+    state: Literal["", "kept", "refused"] = ""
 
 
 # --- agent to gateway ------------------------------------------------------------------------
@@ -159,6 +195,23 @@ class Clear:
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement:
+    """What the person hears of a transfer that was sent ``announced_later``: base64 PCM, perhaps
+    empty. A person who has answered waits for it, but not long."""
+
+    event: ClassVar[str] = "announcement"
+    audio: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """The caller no longer wants the person who is being rung or waited for."""
+
+    event: ClassVar[str] = "withdraw"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Caption:
     """Words to show a caller who has a screen. A later caption with the same id replaces it."""
 
@@ -169,14 +222,38 @@ class Caption:
     final: bool = True
 
 
+_KINDS = (
+    Start,
+    Playout,
+    Cleared,
+    Resume,
+    Dtmf,
+    Mark,
+    Stop,
+    Transfer,
+    CallBack,
+    Announcement,
+    Withdraw,
+    Clear,
+    Caption,
+)
 Message: TypeAlias = (
-    Start | Playout | Cleared | Resume | Dtmf | Mark | Stop | Transfer | Clear | Caption
+    Start
+    | Playout
+    | Cleared
+    | Resume
+    | Dtmf
+    | Mark
+    | Stop
+    | Transfer
+    | CallBack
+    | Announcement
+    | Withdraw
+    | Clear
+    | Caption
 )
 
-_PARSERS: dict[str, TypeAdapter[Any]] = {
-    kind.event: TypeAdapter(kind)
-    for kind in (Start, Playout, Cleared, Resume, Dtmf, Mark, Stop, Transfer, Clear, Caption)
-}
+_PARSERS: dict[str, TypeAdapter[Any]] = {kind.event: TypeAdapter(kind) for kind in _KINDS}
 
 
 def encode(message: Message) -> str:

@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 
 
 class Section(BaseModel):
     """A part of the settings tree: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"`{value}` is no time zone this machine knows") from error
+    return value
+
+
+def _span(value: str) -> str:
+    begins, dash, ends = value.partition("-")
+    if not dash or not (_TIME.fullmatch(begins) and _TIME.fullmatch(ends)) or begins >= ends:
+        raise ValueError(f"`{value}` is no span of time within a day, such as 08:00-17:30")
+    return value
+
+
+def _with_number(value: str) -> str:
+    if value and ("{number}" not in value or not value.startswith(("sip:", "sips:"))):
+        raise ValueError("no SIP address with {number} in it")
+    return value
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"no pattern: {error}") from error
+    return value
 
 
 class TrunkSettings(Section):
@@ -94,6 +128,68 @@ class AgentLinkSettings(Section):
     )
 
 
+Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class HoursSettings(Section):
+    """When people are there."""
+
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        "UTC", description="Name of the zone the times are of, e.g. Europe/London"
+    )
+    weekly: dict[Weekday, tuple[Annotated[str, AfterValidator(_span)], ...]] = Field(
+        {}, description="Times of each day, e.g. mon: [08:00-12:00, 13:00-17:30]; none: always"
+    )
+    holidays: tuple[date, ...] = Field((), description="Days without anybody, e.g. 2026-12-25")
+
+
+class QueueSettings(Section):
+    """A queue of callers, and the people who take them."""
+
+    targets: tuple[str, ...] = Field(
+        (), description="SIP addresses or names of lines; none: the human line"
+    )
+    strategy: Literal["in_order", "ring_all", "round_robin", "longest_idle"] = Field(
+        "in_order", description="Who is rung first"
+    )
+    calls_each: int = Field(
+        1, ge=0, description="Calls one target has at once; 0: as many as come (a PBX)"
+    )
+    ring_timeout_s: float | None = Field(
+        None, gt=0, description="Ring one target so long; absent: as the human line"
+    )
+    accept: Literal["answer", "key"] = Field(
+        "answer", description="Answering is accepting, or 1 is pressed; 2 declines either way"
+    )
+    wait_s: float = Field(300.0, ge=0, description="Wait so long for somebody to be free; 0: never")
+    retry_s: float = Field(10.0, gt=0, description="Ring those who did not take it again after")
+    max_waiting: int = Field(20, ge=0, description="Further callers are told that it is full")
+    overflow: str = Field("", description="The queue that follows when nobody of this one can")
+    hours: HoursSettings = HoursSettings()
+    call_back: bool = Field(True, description="Callers may be rung later, through this queue")
+
+
+class CallBackSettings(Section):
+    """Ringing callers later."""
+
+    address: Annotated[str, AfterValidator(_with_number)] = Field(
+        "", description="SIP address with {number}; empty: through the trunk, or never"
+    )
+    numbers: Annotated[str, AfterValidator(_pattern)] = Field(
+        r"\+?[0-9]{7,15}",
+        description="Pattern of all of a number that may be rung; beware of fraud",
+    )
+    never: Annotated[str, AfterValidator(_pattern)] = Field(
+        r"(\+1|1)?900[0-9]*|(\+44|0)9[0-9]*", description="Pattern of numbers never rung: premium"
+    )
+    path: Path = Field(Path("var/call_backs.sqlite"), description="SQLite file they are kept in")
+    tries: int = Field(3, ge=1, description="Give up after so many calls nobody took")
+    retry_s: float = Field(600.0, gt=0, description="Seconds until the next try")
+    ring_timeout_s: float = Field(30.0, gt=0, description="Ring the caller so long")
+    max_open: int = Field(500, ge=1, description="Call-backs kept at once; more are refused")
+    max_each: int = Field(2, ge=1, description="Of which so many for one number")
+
+
 class HumanLineSettings(Section):
     """Where people answer."""
 
@@ -106,6 +202,29 @@ class HumanLineSettings(Section):
     after_hang_up: Literal["end", "agent"] = Field(
         "end", description="When the person hangs up: end the call, or back to the agent"
     )
+    queues: dict[str, QueueSettings] = Field(
+        {}, description="Queues an agent may name (see `configs/handoff.yaml`)"
+    )
+    queue: str = Field(
+        "", description="Queue of callers who have no agent, or none named; empty: the human line"
+    )
+    wait_without_agent_s: float = Field(
+        0.0, ge=0, description="On the human line without an agent, wait so long for a person"
+    )
+    hours: HoursSettings = HoursSettings()
+    call_backs: CallBackSettings = CallBackSettings()
+
+    @model_validator(mode="after")
+    def _queues_known(self) -> HumanLineSettings:
+        for name, queue in self.queues.items():
+            if queue.overflow and queue.overflow not in self.queues:
+                raise ValueError(f"queue `{name}` overflows into `{queue.overflow}`: no such queue")
+            for target in queue.targets:
+                if not target.startswith(("sip:", "sips:")) and target not in self.lines:
+                    raise ValueError(f"queue `{name}`: `{target}` is neither a line nor an address")
+        if self.queue and self.queue not in self.queues:
+            raise ValueError(f"`{self.queue}` is no queue")
+        return self
 
 
 class RecordingSettings(Section):

@@ -188,6 +188,10 @@ class FakeRecords:
     def __init__(self) -> None:
         self.turns: list[Any] = []
         self.calls: list[Any] = []
+        self.handoffs: list[Any] = []
+
+    def record_handoff(self, record: Any) -> None:
+        self.handoffs.append(record)
 
     def record_turn(self, record: Any) -> None:
         self.turns.append(record)

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -27,7 +27,7 @@ from voice_agent.safety.masking import mask_within
 
 log = structlog.get_logger(__name__)
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 MAX_WAITING = 1_000
 """Records waiting to be written; further ones are lost, and counted."""
 LOCK_PATIENCE_S = 5.0
@@ -57,6 +57,12 @@ CREATE TABLE IF NOT EXISTS turns (
     claims TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 CREATE INDEX IF NOT EXISTS turns_by_call ON turns (call_id, "index");
+CREATE TABLE IF NOT EXISTS handoffs (
+    handoff_id TEXT PRIMARY KEY, call_id TEXT NOT NULL, asked_at REAL NOT NULL,
+    reason TEXT NOT NULL, queue TEXT NOT NULL, spoken TEXT NOT NULL, brief TEXT NOT NULL,
+    link TEXT NOT NULL, state TEXT NOT NULL, outcome TEXT NOT NULL, steps TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS handoffs_by_call ON handoffs (call_id, asked_at);
 """
 _ADDED = (
     ("calls", "leg_id", "TEXT NOT NULL DEFAULT ''"),
@@ -79,7 +85,7 @@ _ADDED = (
 _SAID = ("heard", "query", "answer", "spoken", "heard_by_caller")
 _SAID_IN_SEARCH = ("query", "context")
 """Columns, and parts of a repeated search, that hold words of a call."""
-_JSON_COLUMNS = (
+_JSON_OF_TURNS = (
     "passages",
     "sources",
     "stages_ms",
@@ -88,6 +94,7 @@ _JSON_COLUMNS = (
     "choice",
     "claims",
 )
+_JSON_COLUMNS = (*_JSON_OF_TURNS, "brief", "steps")
 
 
 class RecordsUnusable(Exception):
@@ -168,6 +175,33 @@ class TurnRecord:
     claims: tuple[dict[str, Any], ...] = ()
 
 
+@dataclass(slots=True, frozen=True)
+class HandoffRecord:
+    """One attempt to put a caller through; the same ``handoff_id`` again replaces it.
+
+    ``reason`` is the code of ``configs/handoff.yaml``; ``spoken`` the sentence the person hears;
+    ``brief`` the story as data (see ``handoff.brief.Brief``); ``state`` the latest word from the
+    gateway; ``outcome`` is ``person``, ``call_back``, ``voicemail``, ``agent`` (again with the
+    agent), ``withdrawn``, ``left`` (the caller hung up), or empty while it is open; ``steps`` are
+    ``{"at", "state", "reason"}`` in order, ``at`` in seconds since 1970.
+    """
+
+    handoff_id: str
+    call_id: str
+    asked_at: float
+    reason: str
+    queue: str = ""
+    spoken: str = ""
+    brief: dict[str, Any] = field(default_factory=dict)
+    link: str = ""
+    state: str = ""
+    outcome: str = ""
+    steps: tuple[dict[str, Any], ...] = ()
+
+
+_Record: TypeAlias = CallRecord | TurnRecord | HandoffRecord
+
+
 class Records:
     """The record file: one writer thread, any number of readers."""
 
@@ -180,9 +214,7 @@ class Records:
     ) -> None:
         self._path = path
         self._mask = mask
-        self._queue: queue.Queue[CallRecord | TurnRecord | threading.Event | None] = queue.Queue(
-            max_waiting
-        )
+        self._queue: queue.Queue[_Record | threading.Event | None] = queue.Queue(max_waiting)
         self._starting = threading.Lock()
         self._closed = False
         self._writer: threading.Thread | None = None
@@ -229,8 +261,12 @@ class Records:
         """Keep a turn; the same ``turn_id`` again replaces it. Never blocks, never raises."""
         self._put(record)
 
+    def record_handoff(self, record: HandoffRecord) -> None:
+        """Keep how a handoff stands. Never blocks, never raises."""
+        self._put(record)
+
     def call(self, call_id: str) -> dict[str, Any] | None:
-        """A call with its ``turns`` in order; ``None`` if it is not known. Blocking.
+        """A call with its ``turns`` and ``handoffs`` in order; ``None`` if unknown. Blocking.
 
         The caller's own name for it (``leg_id``) will do; of several the latest is given.
         """
@@ -246,7 +282,12 @@ class Records:
             return None
         # a call still going on has turns before its own record
         found = dict(calls[0]) if calls else {"call_id": call_id}
-        return {**found, "turns": [turn_fields(row) for row in turns]}
+        handoffs = self._read("SELECT * FROM handoffs WHERE call_id = ? ORDER BY asked_at", call_id)
+        return {
+            **found,
+            "turns": [turn_fields(row) for row in turns],
+            "handoffs": [_with_json(row) for row in handoffs],
+        }
 
     def calls(self, limit: int = 50) -> list[dict[str, Any]]:
         """The latest calls without their turns, newest first. Blocking."""
@@ -277,7 +318,7 @@ class Records:
         if self._writer is not None:
             self._writer.join(timeout_s)
 
-    def _put(self, record: CallRecord | TurnRecord) -> None:
+    def _put(self, record: _Record) -> None:
         if self._closed:
             _note_lost("closed")
             return
@@ -287,16 +328,21 @@ class Records:
         except queue.Full:
             _note_lost("queue_full")
 
-    def _masked(self, record: CallRecord | TurnRecord) -> CallRecord | TurnRecord:
-        if self._mask is None or not isinstance(record, TurnRecord):
+    def _masked(self, record: _Record) -> _Record:
+        mask = self._mask
+        if mask is None or isinstance(record, CallRecord):
             return record
-        said: dict[str, Any] = {name: self._mask(getattr(record, name)) for name in _SAID}
+        if isinstance(record, HandoffRecord):
+            return replace(
+                record, spoken=mask(record.spoken), brief=mask_within(record.brief, mask)
+            )
+        said: dict[str, Any] = {name: mask(getattr(record, name)) for name in _SAID}
         search = {
-            name: mask_within(value, self._mask) if name in _SAID_IN_SEARCH else value
+            name: mask_within(value, mask) if name in _SAID_IN_SEARCH else value
             for name, value in record.retrieval.items()
         }
         claims = tuple(
-            {**claim, "text": self._mask(str(claim.get("text", "")))} for claim in record.claims
+            {**claim, "text": mask(str(claim.get("text", "")))} for claim in record.claims
         )
         return replace(record, **said, retrieval=search, claims=claims)
 
@@ -332,7 +378,7 @@ class Records:
             else:
                 self._write(item)
 
-    def _write(self, record: CallRecord | TurnRecord) -> None:
+    def _write(self, record: _Record) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with contextlib.closing(_connect(self._path)) as database, database:
@@ -378,12 +424,15 @@ def _prepare(path: Path) -> None:
             database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _insert(database: sqlite3.Connection, record: CallRecord | TurnRecord) -> None:
+_TABLES = {CallRecord: "calls", TurnRecord: "turns", HandoffRecord: "handoffs"}
+
+
+def _insert(database: sqlite3.Connection, record: _Record) -> None:
     values = asdict(record)
     for column in _JSON_COLUMNS:
         if column in values:
             values[column] = json.dumps(values[column], ensure_ascii=False, default=str)
-    table = "calls" if isinstance(record, CallRecord) else "turns"
+    table = _TABLES[type(record)]
     names = ", ".join(f'"{each.name}"' for each in fields(record))
     marks = ", ".join(f":{each.name}" for each in fields(record))
     # table and columns come from the dataclasses above, never from outside
@@ -392,7 +441,12 @@ def _insert(database: sqlite3.Connection, record: CallRecord | TurnRecord) -> No
 
 def turn_fields(row: sqlite3.Row) -> dict[str, Any]:
     """A row of turns with its JSON read; a file of an older version lacks the latest columns."""
-    turn = dict(row)
+    return {**{name: {} for name in _JSON_OF_TURNS}, **_with_json(row)}
+
+
+def _with_json(row: sqlite3.Row) -> dict[str, Any]:
+    found = dict(row)
     for column in _JSON_COLUMNS:
-        turn[column] = json.loads(turn.get(column) or "{}")
-    return turn
+        if column in found:
+            found[column] = json.loads(found[column] or "{}")
+    return found
