@@ -51,6 +51,10 @@ def derive(settings: Settings, folder: Path, human_port: int) -> dict[str, Any]:
     media_port = free_port(LOOPBACK)
     gateway["sip"].update(host=LOOPBACK, port=free_port(LOOPBACK), trunk=None, tls=None)
     gateway["web"].update(host=LOOPBACK, port=free_port(LOOPBACK))
+    gateway["control"].update(
+        host=LOOPBACK, port=free_port(LOOPBACK), token_file=str(folder / "control.token")
+    )
+    gateway["kill_switch"] = str(folder / "kill_switch.json")
     gateway["agent"]["url"] = f"ws://127.0.0.1:{media_port}/media"
     gateway["human"]["uri"] = f"sip:human@127.0.0.1:{human_port}"
     gateway["recording"] = {"enabled": True, "folder": str(folder / "recordings")}

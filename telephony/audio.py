@@ -43,6 +43,25 @@ def in_frames(audio: bytes) -> list[bytes]:
     ]
 
 
+_RISE = np.sin(np.linspace(0.0, np.pi / 2, FRAME_SAMPLES)) ** 2
+
+
+def faded_in(frame: bytes) -> bytes:
+    """One frame that rises from nothing."""
+    return _shaped(frame, _RISE)
+
+
+def faded_out(frame: bytes) -> bytes:
+    """One frame that falls to nothing."""
+    return _shaped(frame, _RISE[::-1])
+
+
+def _shaped(frame: bytes, shape: NDArray[np.float64]) -> bytes:
+    if frame is SILENCE:
+        return SILENCE
+    return np.rint(np.frombuffer(frame, dtype="<i2") * shape).astype("<i2").tobytes()
+
+
 class Resampler:
     """Streaming rate conversion with a short delay.
 

@@ -134,6 +134,19 @@ class HumanStage(StrEnum):
     BRIDGED = "bridged"
 
 
+class SupervisorMode(StrEnum):
+    """What a supervisor does in a call."""
+
+    LISTEN = "listen"
+    """Hears everybody, is heard by nobody."""
+    WHISPER = "whisper"
+    """Is heard by the human agent alone."""
+    BARGE = "barge"
+    """Is heard by the caller and the human agent; all go on."""
+    TAKEOVER = "takeover"
+    """Has the caller."""
+
+
 _STEPS: dict[CallStage, frozenset[CallStage]] = {
     CallStage.RINGING: frozenset({CallStage.WITH_AGENT, CallStage.WAITING}),
     CallStage.WITH_AGENT: frozenset({CallStage.WAITING, CallStage.BRIDGED}),

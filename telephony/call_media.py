@@ -7,16 +7,18 @@ gives a frame to every listener, the agent and the recording.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections import deque
+from collections.abc import Callable
 
 import structlog
 
 from telephony import metrics
 from telephony.agent_link import AgentStream
-from telephony.audio import SILENCE, Concealer, in_frames
-from telephony.bridge import Party, heard_by, hearing
-from telephony.call import CallStage, HumanStage, Leg, LegState, next_stage
-from telephony.media_stream import FRAME_MS, Mark
+from telephony.audio import SILENCE, Concealer, faded_out, in_frames
+from telephony.bridge import Hearing, Party, heard_by, heard_while_changing, hearing
+from telephony.call import CallStage, HumanStage, Leg, LegState, SupervisorMode, next_stage
+from telephony.media_stream import FRAME_MS, OVERHEARD_MS, Mark, Overheard
 from telephony.playout import Playout, Prompt
 from telephony.prompt_player import PromptPlayer
 from telephony.recording import Recording
@@ -34,7 +36,25 @@ CATCH_UP_UNSENT_MS = 60
 class CallMedia:
     """Legs, agent stream and prompts of one call, joined frame by frame."""
 
-    def __init__(self, caller: Leg, hold_tone: Prompt, recording: Recording | None = None) -> None:
+    def __init__(
+        self,
+        caller: Leg,
+        hold_tone: Prompt,
+        recording: Recording | None = None,
+        *,
+        assistant: bool = False,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Args:
+            caller: the leg the call came on.
+            hold_tone: for a caller who waits while a person is rung.
+            recording: takes both sides.
+            assistant: the agent goes on hearing the call while a person has the caller.
+            on_change: called when the stage or who is on the line changes.
+        """
+        self._assistant = assistant
+        self._on_change = on_change
         self.caller = caller
         self.caller_held = False
         self.stage = CallStage.RINGING
@@ -45,6 +65,8 @@ class CallMedia:
         self.human: Leg | None = None
         self.human_held = False
         self.human_stage = HumanStage.ABSENT
+        self.supervisor: Leg | None = None
+        self.supervisor_mode: SupervisorMode | None = None
         self.announced = asyncio.Event()
         """The announcement has been heard to its end."""
         self.reply_begun = asyncio.Event()
@@ -60,6 +82,23 @@ class CallMedia:
         self._hold_tone = hold_tone
         self._caller_concealer = Concealer()
         self._human_concealer = Concealer()
+        self._supervisor_concealer = Concealer()
+        self._heard_before: Hearing | None = None
+        """Who heard whom until a supervisor's mode changed; for one tick."""
+        self._overheard = bytearray()
+
+    @property
+    def hearing(self) -> Hearing:
+        """Who hears whom just now."""
+        return hearing(
+            self.stage, self.human_stage, self.supervisor_mode, assistant=self._assistant
+        )
+
+    @property
+    def person_has_caller(self) -> bool:
+        """A human agent or a supervisor speaks with the caller, and the agent does not."""
+        taken_over = self.supervisor_mode is SupervisorMode.TAKEOVER
+        return self.stage is CallStage.BRIDGED or taken_over
 
     # --- what the call's life changes ----------------------------------------------------------
 
@@ -69,7 +108,10 @@ class CallMedia:
         Raises:
             CallStateError: a step the call's table does not have.
         """
+        changed = self.stage is not stage
         self.stage = next_stage(self.stage, stage)
+        if changed:
+            self._on_change()
 
     def attach(self, stream: AgentStream) -> None:
         """A new agent has the caller: an earlier agent's unheard words are dropped."""
@@ -100,6 +142,7 @@ class CallMedia:
         self._announcement = Playout()
         self._announcement.add(announcement)
         self.announced.clear()
+        self._on_change()
 
     def bridge(self) -> None:
         """Caller and human agent hear each other; the agent's unheard words are dropped."""
@@ -114,6 +157,24 @@ class CallMedia:
         self._count(self._human_concealer, Party.HUMAN)
         self.human = None
         self.human_stage = HumanStage.ABSENT
+        self._on_change()
+
+    def supervise(self, leg: Leg | None, mode: SupervisorMode | None) -> None:
+        """Let a supervisor in, change what they do, or see them out (``None`` for both).
+
+        Who falls silent for the caller is faded out: an agent's unheard words are dropped.
+        """
+        self._heard_before = before = self.hearing
+        if leg is not self.supervisor:
+            self._count(self._supervisor_concealer, Party.SUPERVISOR)
+            self._supervisor_concealer = Concealer()
+        self.supervisor, self.supervisor_mode = leg, mode
+        if Party.AGENT in before[Party.CALLER] and not self._agent_is_heard():
+            self._prompts.stop()
+            if self._playout.buffered_ms and not self.caller_held:
+                self._send_to_caller(faded_out(self._playout.pop_frame() or SILENCE))
+            self._forget_agent_audio(0)
+        self._on_change()
 
     @property
     def agent_done(self) -> bool:
@@ -129,7 +190,7 @@ class CallMedia:
 
     def take_agent_audio(self, audio: bytes) -> None:
         """Audio from the agent, any length; while a human has the caller it is dropped."""
-        if not audio or self.stage is CallStage.BRIDGED:
+        if not audio or self.person_has_caller:
             return
         if not self.agent_spoke:
             self.agent_spoke = True
@@ -153,10 +214,12 @@ class CallMedia:
 
     def clear_agent_audio(self) -> None:
         """Drop what has not been heard, here and in the leg, and tell the agent what was."""
+        if self._others_are_heard():  # what the leg holds is theirs, too
+            self._forget_agent_audio(0)
+            return
         self._forget_agent_audio(self.caller.unsent_ms)
-        if self.stage is not CallStage.BRIDGED:
-            self.caller.flush()
-            self._for_recording.clear()
+        self.caller.flush()
+        self._for_recording.clear()
 
     # --- the clock -----------------------------------------------------------------------------
 
@@ -164,11 +227,17 @@ class CallMedia:
         """20 ms of the call. ``catching_up``: one of several, making up for a stall."""
         if self.caller.state is not LegState.ANSWERED:
             return
-        who = hearing(self.stage, self.human_stage)
+        who, before = self.hearing, self._heard_before
+        self._heard_before = None
         frames = {Party.CALLER: self._caller_concealer.next_frame(self.caller.receive_frame())}
         human = self.human if self.human and self.human.state is LegState.ANSWERED else None
         if human:
             frames[Party.HUMAN] = self._from_human(human)
+        supervisor = self._present_supervisor()
+        if supervisor:
+            frames[Party.SUPERVISOR] = self._supervisor_concealer.next_frame(
+                supervisor.receive_frame()
+            )
         if self.stream:
             self.stream.send_audio(heard_by(Party.AGENT, frames, who))
         if self._agent_may_lead():
@@ -176,11 +245,15 @@ class CallMedia:
         elif _has_room(self.caller, catching_up):
             self._speak_to_caller(frames, who[Party.CALLER])
             if any(party in frames for party in who[Party.CALLER]):
-                self._send_to_caller(heard_by(Party.CALLER, frames, who))
+                self._send_to_caller(_mixed(Party.CALLER, frames, before, who))
         if human and _has_room(human, catching_up):
             self._speak_to_human(human, frames, who[Party.HUMAN])
-            human.send_frame(heard_by(Party.HUMAN, frames, who))
+            human.send_frame(_mixed(Party.HUMAN, frames, before, who))
         heard = self._for_recording.popleft() if self._for_recording else SILENCE
+        frames[Party.CALLERS_EAR] = heard
+        if supervisor and _has_room(supervisor, catching_up):
+            supervisor.send_frame(_mixed(Party.SUPERVISOR, frames, before, who))
+        self._let_overhear(heard)
         if self.recording:
             if self._unrecorded_frames:
                 self._unrecorded_frames -= 1
@@ -219,6 +292,26 @@ class CallMedia:
             return self._hold_tone.pop_frame() or SILENCE
         return self._human_concealer.next_frame(received)
 
+    def _present_supervisor(self) -> Leg | None:
+        leg = self.supervisor
+        return leg if leg and leg.state is LegState.ANSWERED else None
+
+    def _let_overhear(self, heard: bytes) -> None:
+        """A silent assistant hears the person, too."""
+        if not (self._assistant and self.stream and self.person_has_caller):
+            self._overheard.clear()
+            return
+        self._overheard += heard
+        if len(self._overheard) * FRAME_MS >= OVERHEARD_MS * len(SILENCE):
+            self.stream.send(Overheard(base64.b64encode(self._overheard).decode()))
+            self._overheard.clear()
+
+    def _agent_is_heard(self) -> bool:
+        return Party.AGENT in self.hearing[Party.CALLER]
+
+    def _others_are_heard(self) -> bool:
+        return bool(self.hearing[Party.CALLER] & {Party.HUMAN, Party.SUPERVISOR})
+
     def _agent_may_lead(self) -> bool:
         """The agent speaks alone, and far enough ahead for the leg to hold some of it."""
         lead_ms = self.caller.lead_ms
@@ -226,7 +319,8 @@ class CallMedia:
             0 < lead_ms <= self._playout.buffered_ms
             and self.caller.state is LegState.ANSWERED
             and not self.caller_held
-            and Party.AGENT in hearing(self.stage, self.human_stage)[Party.CALLER]
+            and self._agent_is_heard()
+            and not self._others_are_heard()
         )
 
     def _send_ahead(self) -> None:
@@ -260,7 +354,8 @@ class CallMedia:
             frames[Party.AGENT] = agent_frame
             self._note_reply()
             return
-        if self._speak_without_agent(frames, hears):
+        spoken = self._speak_without_agent(frames, hears)
+        if spoken or any(party in frames for party in hears):
             self._playout.note_other_frame()
 
     def _speak_without_agent(self, frames: dict[Party, bytes], hears: frozenset[Party]) -> bool:
@@ -268,7 +363,8 @@ class CallMedia:
         if Party.PROMPT not in hears:
             return any(party in frames for party in hears)
         frame = self._prompts.next_frame(self.caller.unsent_ms)
-        if not self._prompts.has_prompt and self.human_stage is not HumanStage.ABSENT:
+        being_rung = self.human_stage is not HumanStage.ABSENT and Party.AGENT in hears
+        if not self._prompts.has_prompt and being_rung:
             # A person is being rung or told why: silence would be taken for the end.
             frame = self._hold_tone.pop_frame() or SILENCE
         if frame is not None:
@@ -310,6 +406,14 @@ class CallMedia:
     def _count(concealer: Concealer, party: Party) -> None:
         metrics.FRAMES_CONCEALED.labels(party.value).inc(concealer.concealed)
         metrics.FRAMES_SILENCED.labels(party.value).inc(concealer.silenced)
+
+
+def _mixed(
+    listener: Party, frames: dict[Party, bytes], before: Hearing | None, who: Hearing
+) -> bytes:
+    if before is None:
+        return heard_by(listener, frames, who)
+    return heard_while_changing(listener, frames, before, who)
 
 
 def _has_room(leg: Leg, catching_up: bool) -> bool:

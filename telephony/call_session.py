@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +27,35 @@ from telephony.call import (
     ScreenLeg,
 )
 from telephony.call_media import CallMedia
-from telephony.clock import FRAME_S, Clock, FramePacer, ticks
+from telephony.call_view import CallTimes, CallView
+from telephony.clock import FRAME_S, Clock, FramePacer, ticks, within
 from telephony.conversation import Conversation
-from telephony.errors import AgentLinkError, TargetRefused
+from telephony.errors import AgentLinkError, AgentsSwitchedOff, NoAgent, TargetRefused
+from telephony.events import EventFeed
 from telephony.handover import Dial, HandOver
 from telephony.key_presses import KeyPresses
-from telephony.media_stream import Dtmf, Message, Resume, Start, Transfer, TransferState
+from telephony.kill_switch import SwitchState
+from telephony.media_stream import Dtmf, Message, Note, Resume, Start, Transfer, TransferState
 from telephony.prompt_player import TAIL_MS
 from telephony.prompts import PromptName, Prompts
 from telephony.recording import Recording
-from telephony.routing import AfterLoss, Destination, Patience, transfer_target
+from telephony.routing import AfterLoss, Destination, Patience, dialled_route, transfer_target
 from telephony.settings import GatewaySettings
+from telephony.steering import Steering
+from telephony.supervision import Supervision
 
 log = structlog.get_logger(__name__)
 
+DEFAULT_QUEUE = "main"
 ANSWER_TIMEOUT_S = 15.0
 """An accepted leg that has no media after so long is given up."""
 HANG_UP_TIMEOUT_S = 3.0
 PROMPT_AFTER_MS = 700
 """A caller whose agent vanished hears the hold prompt after this much silence."""
+PEOPLE_AGAIN_S = 5.0
+"""While agents are off the phones, people are asked again after so long."""
+CUT_OFF_TIMEOUT_S = 10.0
+"""The sentence after a lost takeover is over by then."""
 WATCH_S = 0.003
 """How often a leg is asked whether a reply's first packet has left."""
 
@@ -62,8 +73,13 @@ class CallSession:
         prompts: Prompts,
         dial: Dial | None,
         clock: Clock,
+        feed: EventFeed | None = None,
     ) -> None:
         self.call_id = call_id
+        self.route = dialled_route(caller.dialled)
+        self.queue = settings.routes.get(self.route, DEFAULT_QUEUE)
+        """The people who answer for this route."""
+        self._feed = feed or EventFeed()
         self._caller = caller
         self._settings = settings
         self._link = link
@@ -73,13 +89,39 @@ class CallSession:
         recording = None
         if settings.recording.enabled:
             recording = Recording(Path(settings.recording.folder) / f"{call_id}.wav")
-        self.media = CallMedia(caller, prompts.tones(), recording)
+        self._times = CallTimes(clock)
+        self.media = CallMedia(
+            caller,
+            prompts.tones(),
+            recording,
+            assistant=settings.silent_assistant,
+            on_change=self._changed,
+        )
+        self.supervision = Supervision(
+            self.media,
+            clock,
+            on_taken=self._lose_to_supervisor,
+            on_given_back=self._take_from_supervisor,
+            on_lost=self._say_cut_off,
+            on_change=self._changed,
+        )
+        self._steering = Steering(clock)
+        self._agents_off = asyncio.Event()
+        """The kill switch keeps agents from this call."""
+        self._agents_on = asyncio.Event()
+        self._agents_on.set()
+        self._not_taken_over = asyncio.Event()
+        self._not_taken_over.set()
+        self._unsent_resume: Resume | None = None
+        """What an agent that comes later must know of a takeover."""
         self._over = asyncio.Event()
         self._outcome = "failed"
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
         self._answered = False
         self._resumed = False
+        self.handoff_told: dict[str, str] | None = None
+        """The latest news of a handoff: ``state``, ``target`` and ``reason``."""
         self._agent_said_stop = False
         self._tail_ms = TAIL_MS
         self._ticked_at_s = clock.now_s()
@@ -96,6 +138,7 @@ class CallSession:
             destination=destination.value,
             pii={"caller": self._caller.remote, "dialled": self._caller.dialled},
         )
+        self._feed.publish("call_began", call=self.view().as_dict())
         try:
             async with self._group:
                 self._spawn(self._watch_caller())
@@ -113,6 +156,8 @@ class CallSession:
         finally:
             await self._free()
             log.info("call_ended", outcome=self._outcome)
+            view = self.view().as_dict()
+            self._feed.publish("call_ended", call=view, outcome=self._outcome)
         return self._outcome
 
     def end(self, outcome: str) -> None:
@@ -149,7 +194,7 @@ class CallSession:
             if pacer.stalls > stalls:
                 metrics.CLOCK_STALLS.inc(pacer.stalls - stalls)
                 stalls = pacer.stalls
-            if self._agent_said_stop and self.media.agent_done:
+            if self._agent_said_stop and self.media.agent_done and self._not_taken_over.is_set():
                 self._tail_ms -= int(FRAME_S * 1000) * frames
                 if self._tail_ms <= 0:
                     self.end("agent_hung_up")
@@ -187,6 +232,8 @@ class CallSession:
         match destination:
             case Destination.AGENT:
                 await self._seek_agents()
+            case Destination.HUMAN if self._agents_off.is_set():
+                await self._seek_agents()  # which are people for as long as it lasts
             case Destination.HUMAN:
                 await self._wait_for_person()
             case Destination.CLOSED | Destination.BUSY:
@@ -198,23 +245,68 @@ class CallSession:
         """Have an agent serve the caller, again and again; returns when nobody can be had."""
         patience = Patience(self._settings.agent.attempts)
         while True:
+            if self._agents_off.is_set():
+                if not await self._serve_by_people():
+                    return
+                patience = Patience(self._settings.agent.attempts)
             retryable, served_ms = True, 0
             try:
-                stream = await self._link.connect(self._start())
+                stream = await self._connect()
+            except AgentsSwitchedOff:
+                continue
             except AgentLinkError as error:
                 retryable = error.retryable
                 log.warning("agent_not_reached", code=error.code, reason=str(error))
             else:
                 served_ms = await self._converse(stream)
             await self._hold_without_agent()
+            if self._agents_off.is_set():
+                continue
             patience = patience.failed(served_ms)
             if patience.next_step(retryable=retryable) is AfterLoss.RETRY:
                 await self._clock.sleep_until(self._clock.now_s() + patience.wait_s)
                 continue
             log.error("agents_given_up", failures=patience.failures)
+            self.alarm("agents_given_up", "No agent could be had: a person is being rung.")
             if not await self._wait_for_person():
                 return
             patience = Patience(self._settings.agent.attempts)
+
+    async def _connect(self) -> AgentStream:
+        """An open stream.
+
+        Raises:
+            AgentsSwitchedOff: the kill switch was thrown meanwhile.
+            AgentLinkError: there is no agent.
+        """
+        connecting = asyncio.ensure_future(self._link.connect(self._start()))
+        switched = asyncio.ensure_future(self._agents_off.wait())
+        try:
+            await asyncio.wait({connecting, switched}, return_when=asyncio.FIRST_COMPLETED)
+            if not self._agents_off.is_set():
+                return await connecting
+            if connecting.done() and connecting.exception() is None:
+                await connecting.result().close("switched_off")
+            raise AgentsSwitchedOff("agents are off the phones")
+        finally:
+            connecting.cancel()
+            switched.cancel()
+
+    async def _serve_by_people(self) -> bool:
+        """While agents are off the phones: people, and hold music until one is free.
+
+        True once agents are back; False when people could not be had for too long.
+        """
+        give_up_s = self._clock.now_s() + self._settings.human.patience_s
+        while self._agents_off.is_set():
+            if await self._wait_for_person(switched_off=True):
+                give_up_s = self._clock.now_s() + self._settings.human.patience_s
+                continue
+            if self._clock.now_s() >= give_up_s:
+                return False
+            with suppress(TimeoutError):
+                await within(self._clock, PEOPLE_AGAIN_S, self._agents_on.wait())
+        return True
 
     def _start(self) -> Start:
         return Start(
@@ -239,7 +331,12 @@ class CallSession:
             on_transfer=self._begin_transfer,
             on_stop=self._stop_after_playout,
             on_key=lambda digit: self._keys.press(self._caller, digit),
+            on_note=self._pass_on,
+            on_steered=self._steering.take_answer,
         )
+        if self._unsent_resume is not None:
+            stream.send(self._unsent_resume)
+            self._unsent_resume = None
         silence_watch = self._spawn(self._give_up_silent(stream))
         try:
             served_ms = await conversation.run()
@@ -250,7 +347,7 @@ class CallSession:
 
     def _stop_after_playout(self) -> None:
         """The agent wants the call to end; one that leaves a caller to a person does not."""
-        if self._hand_over is None:
+        if self._hand_over is None and not self.supervision.has_caller:
             self._agent_said_stop = True
 
     async def _give_up_silent(self, stream: AgentStream) -> None:
@@ -271,6 +368,91 @@ class CallSession:
             self.media.enter(CallStage.WAITING)
             self.media.play(self._prompts.on_hold(), after_ms=0 if first else PROMPT_AFTER_MS)
         await self._no_hand_over.wait()
+        await self._not_taken_over.wait()
+
+    # --- a supervisor, and the switch ----------------------------------------------------------
+
+    def heed(self, state: SwitchState) -> None:
+        """Go by the kill switch: an agent that has the caller loses them, at once."""
+        off = state.holding(self.route, self.queue) is not None
+        if off is self._agents_off.is_set():
+            return
+        if not off:
+            self._agents_off.clear()
+            self._agents_on.set()
+            return
+        self._agents_on.clear()
+        self._agents_off.set()
+        log.warning("agent_switched_off")
+        self._part_from_agent()
+
+    def _part_from_agent(self) -> None:
+        """What the agent has said and is not heard stays unheard, unless a person has the caller:
+        then it may stay and assist."""
+        stream = self.media.stream
+        if stream is not None and not self.media.person_has_caller:
+            self._agent_said_stop = False
+            self.media.clear_agent_audio()
+            stream.give_up("switched_off")
+            if self._hand_over is None:
+                self.media.play(self._prompts.taken_off())
+
+    async def steer(self, text: str, *, say: bool) -> tuple[bool, str]:
+        """Ask the agent to say or heed a supervisor's words; whether it does, and why not.
+
+        Raises:
+            NoAgent: nobody is there to be steered.
+            SteerUnanswered: the agent does not answer in time.
+        """
+        if self.media.stream is None or self.media.person_has_caller:
+            raise NoAgent("No agent has this caller.")
+        return await self._steering.ask(self.media.stream, text, say=say)
+
+    def _lose_to_supervisor(self) -> None:
+        """A supervisor has the caller from now on."""
+        self._not_taken_over.clear()
+        self._agent_said_stop = False
+        self._tell(Transfer(target="supervisor", state="bridged"))
+
+    def _take_from_supervisor(self, why: str, agreed: str) -> None:
+        """The caller has whom they had before: the agent, a person, or nobody yet."""
+        self._not_taken_over.set()
+        if self.media.stage is CallStage.BRIDGED:
+            return
+        if self._agents_off.is_set() and self.media.stream is not None:
+            self._part_from_agent()
+        resume = Resume(why, agreed)
+        if self.media.stream is None or self._agents_off.is_set():
+            self._unsent_resume = resume
+            self.media.play(self._prompts.on_hold())
+        else:
+            self._tell(resume)
+
+    async def _say_cut_off(self) -> None:
+        """The supervisor who had the caller is lost: say so before anybody else goes on."""
+        self.alarm("supervisor_lost", "A supervisor's connection broke off during a takeover.")
+        self.media.play(self._prompts.once(PromptName.CUT_OFF))
+        with suppress(TimeoutError):
+            await within(self._clock, CUT_OFF_TIMEOUT_S, self.media.prompt_finished.wait())
+        self.media.play(None)
+
+    # --- what others are told ------------------------------------------------------------------
+
+    def view(self) -> CallView:
+        """The call as the control interface tells it."""
+        return self._times.view(self)
+
+    def alarm(self, code: str, message: str) -> None:
+        """Tell whoever watches that this call needs somebody's eyes."""
+        self._feed.publish("alarm", call_id=self.call_id, code=code, message=message)
+
+    def _pass_on(self, note: Note) -> None:
+        self._feed.publish_note(self.view().as_dict(), note)
+
+    def _changed(self) -> None:
+        if not self._over.is_set():
+            self._times.note(self.media.stage)
+            self._feed.publish("call_changed", call=self.view().as_dict())
 
     # --- a person ------------------------------------------------------------------------------
 
@@ -287,14 +469,15 @@ class CallSession:
             return
         self._spawn(self._reach_person(self._new_hand_over(target), target, announcement))
 
-    async def _wait_for_person(self) -> bool:
+    async def _wait_for_person(self, *, switched_off: bool = False) -> bool:
         """Ring the human line for lack of an agent; False when nobody can be had.
 
         True when a person had the caller and was lost.
         """
         await self._answer()
         self.media.enter(CallStage.WAITING)
-        self.media.play(self._prompts.while_ringing())
+        prompts = self._prompts
+        self.media.play(prompts.taken_off() if switched_off else prompts.while_ringing())
         target = self._settings.human.uri
         return await self._reach_person(self._new_hand_over(target), target, b"")
 
@@ -318,7 +501,8 @@ class CallSession:
             )
             if ended is None:
                 return False
-            if not ended.lost and self._settings.human.after_hang_up == "end":
+            ends_call = self._settings.human.after_hang_up == "end"
+            if not ended.lost and ends_call and not self.supervision.has_caller:
                 self.end("human_hung_up")
                 await asyncio.Event().wait()  # until the call's tasks are cancelled
             self._take_back(ended.reason)
@@ -329,7 +513,13 @@ class CallSession:
 
     def _take_back(self, reason: str) -> None:
         """The caller had a person and goes on without."""
-        if self.media.stream is not None:
+        if self.supervision.has_caller:
+            self.media.enter(CallStage.WITH_AGENT if self.media.stream else CallStage.WAITING)
+            return
+        if self.media.stream is not None and self._agents_off.is_set():
+            self.media.enter(CallStage.WITH_AGENT)
+            self._part_from_agent()
+        elif self.media.stream is not None:
             self.media.enter(CallStage.WITH_AGENT)
         else:
             self.media.enter(CallStage.WAITING)
@@ -344,6 +534,8 @@ class CallSession:
 
     def _tell_transfer(self, target: str, state: TransferState, reason: str) -> None:
         self._tell(Transfer(target=target, reason=reason, state=state))
+        self.handoff_told = {"state": state, "target": target, "reason": reason}
+        self._changed()
         if isinstance(self._caller, ScreenLeg):
             self._caller.show_transfer(state)
 
@@ -352,6 +544,10 @@ class CallSession:
     def _tell(self, message: Message) -> None:
         if self.media.stream is not None:
             self.media.stream.send(message)
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run something that must end with the call."""
+        return self._spawn(work)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = self._group.create_task(work)
@@ -365,6 +561,7 @@ class CallSession:
         media.enter(CallStage.ENDED)
         media.count()
         work: list[Coroutine[Any, Any, Any]] = [self._hang_up(self._caller)]
+        work.append(self.supervision.close())
         if media.human:
             work.append(self._hang_up(media.human))
         if media.stream:

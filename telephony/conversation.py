@@ -21,6 +21,8 @@ from telephony.media_stream import (
     Mark,
     MediaStreamError,
     Message,
+    Note,
+    Steered,
     Stop,
     Transfer,
     check_audio,
@@ -55,6 +57,8 @@ class Conversation:
         on_transfer: Callable[[Transfer, bytes], None],
         on_stop: Callable[[], None],
         on_key: Callable[[str], None],
+        on_note: Callable[[Note], None],
+        on_steered: Callable[[Steered], None],
     ) -> None:
         self._stream = stream
         self._media = media
@@ -62,6 +66,8 @@ class Conversation:
         self._on_transfer = on_transfer
         self._on_stop = on_stop
         self._on_key = on_key
+        self._on_note = on_note
+        self._on_steered = on_steered
 
     async def run(self) -> int:
         """Listen to the agent until its stream is lost, then close it.
@@ -107,6 +113,10 @@ class Conversation:
                     announcement = b""
                     self._stream.note_breach(str(error))
                 self._on_transfer(item, announcement)
+            case Note():
+                self._on_note(item)
+            case Steered():
+                self._on_steered(item)
             case Stop():
                 self._on_stop()
             case _:

@@ -36,9 +36,16 @@ class AgentRefused(AgentLinkError):
     retryable = False
 
 
+class AgentsSwitchedOff(AgentLinkError):
+    """The kill switch keeps agents from this call."""
+
+    code = "agents_switched_off"
+    retryable = False
+
+
 class StreamLost(AgentLinkError):
-    """An open media stream ended; ``how`` is one of ``closed``, ``broken``, ``hung``, ``silent``
-    and ``breach``, stable enough to count by."""
+    """An open media stream ended; ``how`` is one of ``closed``, ``broken``, ``hung``, ``silent``,
+    ``switched_off`` and ``breach``, stable enough to count by."""
 
     code = "agent_stream_lost"
 
@@ -83,4 +90,47 @@ class LineFailed(GatewayError):
     """A line died while it served; a new process is needed."""
 
     code = "line_failed"
+    retryable = True
+
+
+class SupervisionRefused(GatewayError):
+    """A supervisor's wish that the call, as it stands, does not allow. The message may be shown."""
+
+    code = "supervision_refused"
+
+
+class AlreadyTaken(SupervisionRefused):
+    """Another supervisor is with the call."""
+
+    code = "already_taken"
+
+
+class NotSupervising(SupervisionRefused):
+    """Whoever asks is not with the call."""
+
+    code = "not_supervising"
+
+
+class NobodyToWhisperTo(SupervisionRefused):
+    """Whispering needs a human agent on the line."""
+
+    code = "nobody_to_whisper_to"
+
+
+class NotTakenOver(SupervisionRefused):
+    """There is nothing to hand back."""
+
+    code = "not_taken_over"
+
+
+class NoAgent(SupervisionRefused):
+    """No agent is on the call to be steered."""
+
+    code = "no_agent"
+
+
+class SteerUnanswered(SupervisionRefused):
+    """The agent did not say in time whether it lets itself be steered."""
+
+    code = "steer_unanswered"
     retryable = True

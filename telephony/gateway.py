@@ -20,19 +20,21 @@ import structlog
 from telephony import metrics
 from telephony.agent_link import AgentLink
 from telephony.call import Leg
-from telephony.call_session import CallSession
+from telephony.call_session import DEFAULT_QUEUE, CallSession
 from telephony.clock import Clock, LoopClock
 from telephony.errors import GatewayError, LineFailed, LineUnavailable
+from telephony.events import EventFeed
 from telephony.handover import Dial
+from telephony.kill_switch import KillSwitch, SwitchFile, SwitchState
 from telephony.prompts import Prompts
 from telephony.realtime import ask_for_priority
-from telephony.routing import Answering, Destination, route
+from telephony.routing import Answering, Destination, dialled_route, route
 from telephony.settings import GatewaySettings
 
 log = structlog.get_logger(__name__)
 
-LEGS_PER_CALL = 2
-"""A caller, and the person the caller is handed to."""
+LEGS_PER_CALL = 3
+"""A caller, the person the caller is handed to, and a supervisor's telephone."""
 CLOSE_TIMEOUT_S = 10.0
 
 
@@ -51,6 +53,10 @@ class Gateway:
         self.dial = dial
         self.answering = Answering(settings.answering)
         """Who answers new calls: an operator's switch."""
+        self.feed = EventFeed()
+        self.switch = KillSwitch(SwitchFile(settings.kill_switch))
+        self.switch.load()
+        self.switch.on_change(self._heed)
         self._clock = clock or LoopClock()
         self._prompts = prompts or Prompts.load(settings.prompts)
         self._link = AgentLink(settings.agent, os.environ.get(settings.agent.token_env, ""))
@@ -81,6 +87,7 @@ class Gateway:
         """
         destination = route(
             answering=self.answering,
+            switched_off=self._switched_off(leg),
             live_calls=self.live_calls,
             max_calls=self.settings.max_calls,
             draining=self._draining,
@@ -99,7 +106,9 @@ class Gateway:
             prompts=self._prompts,
             dial=self.dial,
             clock=self._clock,
+            feed=self.feed,
         )
+        session.heed(self.switch.state)
         self._calls[call_id] = session
         self._idle.clear()
         metrics.CALLS_LIVE.set(len(self._calls))
@@ -112,6 +121,19 @@ class Gateway:
             metrics.CALLS_LIVE.set(len(self._calls))
             if not self._calls:
                 self._idle.set()
+
+    async def follow_switch(self) -> None:
+        """Keep in step with the kill switch's file, for ever."""
+        await self.switch.follow(self._clock)
+
+    def _switched_off(self, leg: Leg) -> bool:
+        dialled = dialled_route(leg.dialled)
+        queue = self.settings.routes.get(dialled, DEFAULT_QUEUE)
+        return self.switch.state.holding(dialled, queue) is not None
+
+    def _heed(self, state: SwitchState) -> None:
+        for session in tuple(self._calls.values()):
+            session.heed(state)
 
     async def drain(self) -> None:
         """Take no further calls and wait until the live ones have ended.
@@ -178,8 +200,10 @@ async def serve(settings: GatewaySettings) -> None:
         LineFailed: a line died while serving.
     """
     # Only the process needs the lines' libraries; calls and their tests do not.
+    from telephony.control import ControlServer
     from telephony.sip import SipLine
     from telephony.web_server import WebServer
+    from telephony.webrtc import media_addresses
 
     check_exposure(settings)
     if settings.realtime:
@@ -188,7 +212,13 @@ async def serve(settings: GatewaySettings) -> None:
     stop = _signalled(gateway)
     sip: SipLine | None = None
     web: WebServer | None = None
+    control: ControlServer | None = None
+    following = asyncio.create_task(gateway.follow_switch())
     try:
+        if settings.control.enabled:
+            addresses = media_addresses(settings.web.media_host, settings.web.host)
+            control = ControlServer(settings.control, gateway, addresses)
+            await control.start()
         if settings.sip.enabled:
             sip = SipLine(settings.sip, settings.max_calls * LEGS_PER_CALL)
             await sip.start(gateway.take)
@@ -204,6 +234,9 @@ async def serve(settings: GatewaySettings) -> None:
         await gateway.drain()
     finally:
         await gateway.close()
+        following.cancel()
+        if control is not None:
+            await control.stop()
         if web is not None:
             await web.stop()
         if sip is not None:

@@ -10,8 +10,10 @@ mono PCM at ``SAMPLE_RATE_HZ``:
 Text messages are JSON objects with an ``event`` field. The names are those carriers use on their
 own media streams (``start``, ``dtmf``, ``mark``, ``clear``, ``stop``), plus ``transfer`` and
 ``resume`` for handing the caller to a person (``announcement``, ``withdraw`` and ``call_back`` go
-with them), ``playout`` and ``cleared`` for what was really
-heard, and ``caption`` for the words on a web caller's page. Unknown events are ignored, so either
+with them), ``playout`` and ``cleared`` for what was really heard, ``caption`` for the words on a
+web caller's page, ``steer`` and ``steered`` for what a supervisor wants said or done, ``note`` for
+what only the agent knows of the call, and ``overheard`` for an agent that assists a person in
+silence. Unknown events are ignored, so either
 side may learn new ones first.
 
 ``parse`` and ``encode`` are pure; both sides use them, and so can any other gateway.
@@ -21,7 +23,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -32,6 +34,9 @@ FRAME_SAMPLES = SAMPLE_RATE_HZ * FRAME_MS // 1000
 FRAME_BYTES = FRAME_SAMPLES * 2
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Room for a one-minute announcement in base64; anything larger closes the stream."""
+
+MAX_NOTE_BYTES = 32 * 1024
+OVERHEARD_MS = 100
 
 TransferState: TypeAlias = Literal["waiting", "ringing", "answered", "bridged", "failed", "ended"]
 Offer: TypeAlias = Literal["call_back"]
@@ -98,10 +103,40 @@ class Cleared:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """The agent has the caller again after a transfer that failed or ended."""
+    """The agent has the caller again after a transfer or a takeover that failed or ended.
+
+    ``note`` is what a supervisor who hands back has agreed with the caller, in their own words.
+    """
 
     event: ClassVar[str] = "resume"
     reason: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Steer:
+    """A supervisor steers the agent; answered by ``steered`` with the same id.
+
+    ``say`` true: say ``text`` next, word for word. False: ``text`` is an instruction for the
+    replies to come. Either way the agent's own guards decide whether they let it pass.
+    """
+
+    event: ClassVar[str] = "steer"
+    steer_id: str
+    text: str
+    say: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Overheard:
+    """What the caller hears while a person has them, for an agent that assists in silence.
+
+    ``audio`` is base64 PCM in the stream's format, ``OVERHEARD_MS`` of it. It never replaces the
+    binary frames: those are still the caller, one every 20 ms.
+    """
+
+    event: ClassVar[str] = "overheard"
+    audio: str
 
 
 # --- both ways -------------------------------------------------------------------------------
@@ -222,26 +257,37 @@ class Caption:
     final: bool = True
 
 
-_KINDS = (
-    Start,
-    Playout,
-    Cleared,
-    Resume,
-    Dtmf,
-    Mark,
-    Stop,
-    Transfer,
-    CallBack,
-    Announcement,
-    Withdraw,
-    Clear,
-    Caption,
-)
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """Answer to ``steer``. ``reason`` says why not, in words a supervisor may read."""
+
+    event: ClassVar[str] = "steered"
+    steer_id: str
+    accepted: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the agent knows of the call and the gateway cannot: for supervisors, never for callers.
+
+    ``kind``: ``turn`` (a turn has ended), ``mood``, ``risk``, ``road``, or ``suggestion`` (a silent
+    assistant's words and passages). ``data`` may hold words of callers; encoded it has at most
+    ``MAX_NOTE_BYTES``, and a larger one is a breach of the contract.
+    """
+
+    event: ClassVar[str] = "note"
+    kind: Literal["turn", "mood", "risk", "road", "suggestion"]
+    data: dict[str, Any]
+
+
 Message: TypeAlias = (
     Start
     | Playout
     | Cleared
     | Resume
+    | Steer
+    | Overheard
     | Dtmf
     | Mark
     | Stop
@@ -251,9 +297,13 @@ Message: TypeAlias = (
     | Withdraw
     | Clear
     | Caption
+    | Steered
+    | Note
 )
 
-_PARSERS: dict[str, TypeAdapter[Any]] = {kind.event: TypeAdapter(kind) for kind in _KINDS}
+_PARSERS: dict[str, TypeAdapter[Any]] = {
+    kind.event: TypeAdapter(kind) for kind in get_args(Message)
+}
 
 
 def encode(message: Message) -> str:
@@ -281,6 +331,8 @@ def parse(text: str) -> Message | None:
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise MediaStreamError(f"a message with a wrong field: {where or 'unknown'}") from error
+    if isinstance(message, Note) and len(text.encode()) > MAX_NOTE_BYTES:
+        raise MediaStreamError("a note that is too large")
     return message
 
 

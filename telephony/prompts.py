@@ -31,6 +31,10 @@ class PromptName(StrEnum):
     """Repeated, with tones between, while an agent is sought."""
     TROUBLE = "trouble"
     """Said once before a person is rung."""
+    SWITCHED = "switched"
+    """Said once when agents are taken off the phones, before people answer instead."""
+    CUT_OFF = "cut_off"
+    """Said once when a supervisor who has the caller is lost."""
     GOODBYE = "goodbye"
     """Said once before the gateway hangs up."""
 
@@ -86,6 +90,11 @@ class Prompts:
     def while_ringing(self) -> Prompt:
         """Trouble is owned up to once, then tones until a person answers."""
         said = self.spoken.get(PromptName.TROUBLE, [])
+        return Prompt(said + self.tone, repeat_from=len(said))
+
+    def taken_off(self) -> Prompt:
+        """That agents do not answer now is said once, then tones until a person does."""
+        said = self.spoken.get(PromptName.SWITCHED, [])
         return Prompt(said + self.tone, repeat_from=len(said))
 
     def tones(self) -> Prompt:

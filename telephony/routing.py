@@ -27,11 +27,29 @@ class Destination(StrEnum):
     BUSY = "busy"
 
 
-def route(*, answering: Answering, live_calls: int, max_calls: int, draining: bool) -> Destination:
-    """Where one more incoming call goes, given the calls there are (without this one)."""
+def route(
+    *,
+    answering: Answering,
+    live_calls: int,
+    max_calls: int,
+    draining: bool,
+    switched_off: bool = False,
+) -> Destination:
+    """Where one more incoming call goes, given the calls there are (without this one).
+
+    ``switched_off``: the kill switch keeps agents from this call.
+    """
     if draining or live_calls >= max_calls:
         return Destination.BUSY
+    if switched_off and answering is Answering.AGENT:
+        return Destination.HUMAN
     return Destination(answering.value)
+
+
+def dialled_route(dialled: str) -> str:
+    """The name a caller dialled, e.g. ``agent`` for ``sip:agent@example.org:5060``."""
+    bare = re.sub(r"^sips?:", "", dialled.strip(), flags=re.IGNORECASE)
+    return bare.partition("@")[0].partition(";")[0].lower()
 
 
 _URI = re.compile(

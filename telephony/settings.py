@@ -199,6 +199,9 @@ class HumanLineSettings(Section):
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Hosts (host or host:port) where an agent may ring anybody; beware of fraud"
     )
+    patience_s: float = Field(
+        1800.0, ge=0, description="While agents are off the phones a caller waits so long"
+    )
     after_hang_up: Literal["end", "agent"] = Field(
         "end", description="When the person hangs up: end the call, or back to the agent"
     )
@@ -234,6 +237,25 @@ class RecordingSettings(Section):
     folder: Path = Field(Path("var/recordings"), description="Where recordings are written")
 
 
+class ControlSettings(Section):
+    """The control interface: live calls, supervisors, the switch. For the console alone."""
+
+    enabled: bool = Field(True, description="Serve the control interface")
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback unless you say so")
+    port: int = Field(8070, ge=0, le=65535, description="Port; 0: any free one")
+    token_env: str = Field(
+        "VOICE_AGENT_CONTROL_TOKEN",
+        description="Environment variable with the token; required beyond loopback",
+    )
+    token_file: Path = Field(
+        Path("var/control.token"),
+        description="On loopback without that variable a random token is written here at start",
+    )
+    phones: dict[str, str] = Field(
+        {}, description="Telephones supervisors may be rung on: name to SIP address"
+    )
+
+
 class GatewaySettings(Section):
     """Everything the gateway needs to know."""
 
@@ -252,6 +274,17 @@ class GatewaySettings(Section):
     agent: AgentLinkSettings = AgentLinkSettings()
     human: HumanLineSettings = HumanLineSettings()
     recording: RecordingSettings = RecordingSettings()
+    control: ControlSettings = ControlSettings()
+    kill_switch: Path = Field(
+        Path("var/kill_switch.json"),
+        description="The switch that takes agents off the phones; read at start and all the time",
+    )
+    routes: dict[str, str] = Field(
+        {}, description="Queue of people behind a dialled name: name to queue; others: `main`"
+    )
+    silent_assistant: bool = Field(
+        False, description="The agent goes on listening, in silence, while a person has the caller"
+    )
     prompts: Path = Field(
         Path("var/prompts"),
         description="Folder of WAV files played when no agent answers (hold, trouble, goodbye)",

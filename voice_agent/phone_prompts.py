@@ -18,6 +18,11 @@ SENTENCES = {
         "I'm sorry, I am having some trouble right now. Please stay on the line, "
         "I will find someone to help you."
     ),
+    "switched": (
+        "Our automatic assistant is not taking calls at the moment. Please stay on the line, "
+        "a person will be with you as soon as possible."
+    ),
+    "cut_off": "I'm sorry, we were cut off. Please stay on the line.",
     "goodbye": (
         "I'm sorry, nobody can take your call at the moment. Please try again later. Goodbye."
     ),

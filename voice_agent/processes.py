@@ -67,6 +67,9 @@ def ports(settings: Settings) -> list[Port]:
     web, sip = settings.gateway.web, settings.gateway.sip
     if web.enabled:
         needed.append(Port("web page", "tcp", web.host, web.port))
+    control = settings.gateway.control
+    if control.enabled and control.port:
+        needed.append(Port("control interface", "tcp", control.host, control.port))
     if sip.enabled:
         needed += [Port("SIP", kind, sip.host, sip.port) for kind in ("udp", "tcp")]
         if sip.tls:

@@ -164,6 +164,8 @@ async def gateway(
     sip_port, web_port = free_port(LOOPBACK), free_port(LOOPBACK)
     tree["sip"].update(enabled=True, host=LOOPBACK, port=sip_port, trunk=None, tls=None, srtp="off")
     tree["web"].update(enabled=True, host=LOOPBACK, port=web_port, media_host=LOOPBACK)
+    tree["control"]["enabled"] = False
+    tree["kill_switch"] = str(folder / "kill_switch.json")
     tree["agent"]["url"] = f"ws://{LOOPBACK}:{agent_port}/media"
     tree["recording"]["enabled"] = False
     with (folder / "gateway.log").open("wb") as log:

@@ -33,6 +33,8 @@ def settings_with(engine: Engine, folder: Path) -> Path:
         "gateway": {
             "sip": {"port": free_port()},
             "web": {"port": free_port()},
+            "control": {"port": free_port(), "token_file": str(folder / "control.token")},
+            "kill_switch": str(folder / "kill_switch.json"),
             "agent": {"url": f"ws://127.0.0.1:{media}/media"},
             "prompts": str(folder / "prompts"),
         },

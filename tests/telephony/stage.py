@@ -23,6 +23,7 @@ def voice(value: int, frames: int = 1) -> bytes:
 
 
 HOLD, TROUBLE, GOODBYE = voice(101), voice(102), voice(103)
+SWITCHED, CUT_OFF = voice(104), voice(105)
 
 
 class Stage:
@@ -33,7 +34,9 @@ class Stage:
         self.clock = HandClock()
         self.line = FakeLine()
         self.gateway = Gateway(
-            GatewaySettings.model_validate({"agent": {"url": agent.url}, **settings}),
+            GatewaySettings.model_validate(
+                {"agent": {"url": agent.url}, "kill_switch": "no/such/switch.json", **settings}
+            ),
             dial=self.line.dial,
             clock=self.clock,
             prompts=Prompts(
@@ -41,6 +44,8 @@ class Stage:
                     PromptName.HOLD: [HOLD],
                     PromptName.TROUBLE: [TROUBLE],
                     PromptName.GOODBYE: [GOODBYE],
+                    PromptName.SWITCHED: [SWITCHED],
+                    PromptName.CUT_OFF: [CUT_OFF],
                 },
                 soft_tone(),
             ),

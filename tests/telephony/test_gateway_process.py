@@ -65,6 +65,8 @@ async def gateway_process(agent: FakeAgent, **settings: Any) -> AsyncIterator[Ga
         "sip": {"port": sip_port, "rtp_ports": [20_000, 29_998]},
         "web": {"port": web_port},
         "agent": {"url": agent.url},
+        "control": {"enabled": False},
+        "kill_switch": "no/such/switch.json",
         "prompts": "no/such/folder",
         **settings,
     }
@@ -189,7 +191,8 @@ async def test_a_terminated_gateway_lets_the_caller_finish() -> None:
 
 async def test_a_port_in_use_is_one_clear_line_and_exit_code_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        tree = {"sip": {"enabled": False}, "web": {"port": taken.getsockname()[1]}}
+        tree = {"sip": {"enabled": False}, "control": {"enabled": False}}
+        tree["web"] = {"port": taken.getsockname()[1]}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",

@@ -34,7 +34,7 @@ def tree(tmp_path: Path) -> dict[str, Any]:
     model.write_bytes(b"GGUF")
     own = str(model)
     return {
-        "gateway": {"sip": {"port": free_port()}, "web": {"port": free_port()}},
+        "gateway": {name: {"port": free_port()} for name in ("sip", "web", "control")},
         "media": {"port": free_port()},
         "models": {"folder": str(tmp_path / "models")},
         "speech": {

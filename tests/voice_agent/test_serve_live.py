@@ -43,6 +43,8 @@ def config(tmp_path: Path) -> Path:
         "gateway": {
             "sip": {"port": free_port()},
             "web": {"port": free_port()},
+            "control": {"port": free_port(), "token_file": str(tmp_path / "control.token")},
+            "kill_switch": str(tmp_path / "kill_switch.json"),
             "agent": {"url": f"ws://127.0.0.1:{(media := free_port())}/media"},
             "prompts": str(tmp_path / "prompts"),
         },
