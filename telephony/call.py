@@ -128,6 +128,8 @@ class HumanStage(StrEnum):
     """How far the human agent's leg is."""
 
     ABSENT = "absent"
+    AWAITED = "awaited"
+    """All are busy; the caller waits for a turn."""
     RINGING = "ringing"
     ANNOUNCING = "announcing"
     """Answered, and being told why the caller rings."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +27,29 @@ from telephony.call import (
     LegState,
     ScreenLeg,
 )
+from telephony.call_backs import KeptCallBack
 from telephony.call_media import CallMedia
 from telephony.call_view import CallTimes, CallView
 from telephony.clock import FRAME_S, Clock, FramePacer, ticks, within
 from telephony.conversation import Conversation
 from telephony.errors import AgentLinkError, AgentsSwitchedOff, NoAgent, TargetRefused
 from telephony.events import EventFeed
-from telephony.handover import Dial, HandOver
+from telephony.handover import Dial, HandOver, Story
 from telephony.key_presses import KeyPresses
 from telephony.kill_switch import SwitchState
-from telephony.media_stream import Dtmf, Message, Note, Resume, Start, Transfer, TransferState
+from telephony.media_stream import CallBack, Dtmf, Message, Note, Resume, Start, Transfer
+from telephony.people import People
 from telephony.prompt_player import TAIL_MS
 from telephony.prompts import PromptName, Prompts
 from telephony.recording import Recording
-from telephony.routing import AfterLoss, Destination, Patience, dialled_route, transfer_target
+from telephony.routing import (
+    AfterLoss,
+    Destination,
+    Patience,
+    Route,
+    dialled_route,
+    transfer_routes,
+)
 from telephony.settings import GatewaySettings
 from telephony.steering import Steering
 from telephony.supervision import Supervision
@@ -74,6 +84,8 @@ class CallSession:
         dial: Dial | None,
         clock: Clock,
         feed: EventFeed | None = None,
+        people: People | None = None,
+        called_back: KeptCallBack | None = None,
     ) -> None:
         self.call_id = call_id
         self.route = dialled_route(caller.dialled)
@@ -86,13 +98,16 @@ class CallSession:
         self._prompts = prompts
         self._dial = dial
         self._clock = clock
+        self._people = people or People(settings, clock)
+        self._called_back = called_back
+        """This caller is rung as promised."""
         recording = None
         if settings.recording.enabled:
             recording = Recording(Path(settings.recording.folder) / f"{call_id}.wav")
         self._times = CallTimes(clock)
         self.media = CallMedia(
             caller,
-            prompts.tones(),
+            prompts.on_wait(),
             recording,
             assistant=settings.silent_assistant,
             on_change=self._changed,
@@ -129,6 +144,8 @@ class CallSession:
         self._hand_over: HandOver | None = None
         self._no_hand_over = asyncio.Event()
         self._no_hand_over.set()
+        self.had_person = False
+        """A person has had the caller."""
 
     async def run(self, destination: Destination) -> str:
         """Run the call to its end; how it ended, e.g. ``caller_hung_up``."""
@@ -212,6 +229,8 @@ class CallSession:
         if self._answered:
             return
         self._answered = True
+        if self._caller.state is LegState.ANSWERED:
+            return  # it was we who rang
         try:
             await self._caller.answer()
         except Exception as error:
@@ -239,7 +258,7 @@ class CallSession:
             case Destination.CLOSED | Destination.BUSY:
                 await self._answer()
                 self.media.enter(CallStage.WAITING)
-        await self._say_goodbye()
+        await self._say_goodbye(call_back=destination in (Destination.AGENT, Destination.HUMAN))
 
     async def _seek_agents(self) -> None:
         """Have an agent serve the caller, again and again; returns when nobody can be had."""
@@ -329,6 +348,9 @@ class CallSession:
             self.media,
             self._caller,
             on_transfer=self._begin_transfer,
+            on_announcement=self._take_announcement,
+            on_withdraw=self._withdraw_transfer,
+            on_call_back=self._begin_call_back,
             on_stop=self._stop_after_playout,
             on_key=lambda digit: self._keys.press(self._caller, digit),
             on_note=self._pass_on,
@@ -456,49 +478,90 @@ class CallSession:
 
     # --- a person ------------------------------------------------------------------------------
 
+    @property
+    def handoff(self) -> HandOver | None:
+        """The attempt to put this caller through that is under way."""
+        return self._hand_over
+
+    def decide_handoff(self, *, accept: bool) -> bool:
+        """The person accepts or declines by click; false when nobody is asked."""
+        return self._hand_over is not None and self._hand_over.decide(accept=accept)
+
     def _begin_transfer(self, request: Transfer, announcement: bytes) -> None:
         if self._hand_over is not None:
             log.warning("transfer_ignored", reason="one is under way")
             return
         try:
-            target = transfer_target(request.target, self._settings.human)
+            routes = transfer_routes(request.target, self._settings.human)
         except TargetRefused as error:
             log.warning("transfer_refused", reason=str(error), pii={"target": request.target})
             metrics.TRANSFERS.labels("target_refused").inc()
             self._tell(Transfer(target=request.target, reason=error.code, state="failed"))
             return
-        self._spawn(self._reach_person(self._new_hand_over(target), target, announcement))
+        story = Story(
+            self.call_id, request.cause, request.link, announcement, request.announced_later
+        )
+        self._spawn(self._reach_person(self._new_hand_over(story), routes))
+
+    def _take_announcement(self, audio: bytes) -> None:
+        if self._hand_over is not None:
+            self._hand_over.announce(audio)
+
+    def _withdraw_transfer(self) -> None:
+        if self._hand_over is not None:
+            self._hand_over.withdraw()
+
+    def _begin_call_back(self, asked: CallBack, announcement: bytes) -> None:
+        self._spawn(self._promise_call_back(asked, announcement))
+
+    async def _promise_call_back(self, asked: CallBack, announcement: bytes) -> None:
+        """Keep a call-back and tell the agent; once it is kept, nobody needs to be waited for."""
+        answer = await self._people.keep_call_back(self._caller, self.call_id, asked, announcement)
+        self._tell(answer)
+        if answer.state == "kept":
+            self._withdraw_transfer()
 
     async def _wait_for_person(self, *, switched_off: bool = False) -> bool:
-        """Ring the human line for lack of an agent; False when nobody can be had.
+        """Ring people for lack of an agent; False when nobody can be had.
 
         True when a person had the caller and was lost.
         """
         await self._answer()
         self.media.enter(CallStage.WAITING)
-        prompts = self._prompts
-        self.media.play(prompts.taken_off() if switched_off else prompts.while_ringing())
-        target = self._settings.human.uri
-        return await self._reach_person(self._new_hand_over(target), target, b"")
+        kept, human = self._called_back, self._settings.human
+        first = PromptName.CALLING_BACK if kept else PromptName.TROUBLE
+        if switched_off and not kept:
+            first = PromptName.SWITCHED
+        self.media.play(self._prompts.while_ringing(first))
+        story = Story(self.call_id, "no_agent")
+        if kept:
+            story = Story(self.call_id, kept.cause, kept.link, kept.announcement)
+        queue = kept.queue if kept else self.queue if self.queue in human.queues else ""
+        try:
+            routes = transfer_routes(queue, human, has_agent=False)
+        except TargetRefused:  # the queue of the promise is no more
+            routes = transfer_routes("", human, has_agent=False)
+        return await self._reach_person(self._new_hand_over(story), routes)
 
-    def _new_hand_over(self, target: str) -> HandOver:
+    def _new_hand_over(self, story: Story) -> HandOver:
         """From here on the call counts as being handed over."""
         self._no_hand_over.clear()
         self._hand_over = HandOver(
             self.media,
             self._dial,
             self._clock,
-            on_state=lambda state, reason: self._tell_transfer(target, state, reason),
+            self._people.book,
+            story,
+            on_state=self._tell_transfer,
             on_digit=lambda digit: self._keys.press(self._caller, digit),
+            how_to_accept=b"".join(self._prompts.spoken.get(PromptName.ACCEPT, [])),
         )
         return self._hand_over
 
-    async def _reach_person(self, hand_over: HandOver, target: str, announcement: bytes) -> bool:
+    async def _reach_person(self, hand_over: HandOver, routes: tuple[Route, ...]) -> bool:
         """Ring, announce, bridge, and watch until the person is gone; False if never bridged."""
         try:
-            ended = await hand_over.run(
-                target, {"X-Call-ID": self.call_id}, announcement, self._settings.human
-            )
+            ended = await hand_over.run(routes, self._settings.human)
             if ended is None:
                 return False
             ends_call = self._settings.human.after_hang_up == "end"
@@ -526,18 +589,35 @@ class CallSession:
             self.media.play(self._prompts.on_hold())
         self._tell(Resume(reason))
 
-    async def _say_goodbye(self) -> None:
+    async def _say_goodbye(self, *, call_back: bool = False) -> None:
+        """The last words; a caller whom nobody could help is rung later, where that is possible."""
+        promised = call_back and await self._promised_at_the_end()
         self.media.enter(CallStage.CLOSING)
-        self.media.play(self._prompts.once(PromptName.GOODBYE))
+        said = PromptName.CALL_BACK if promised else PromptName.GOODBYE
+        self.media.play(self._prompts.once(said))
         await self.media.prompt_finished.wait()
-        self.end("nobody_available")
+        self.end("call_back_promised" if promised else "nobody_available")
 
-    def _tell_transfer(self, target: str, state: TransferState, reason: str) -> None:
-        self._tell(Transfer(target=target, reason=reason, state=state))
-        self.handoff_told = {"state": state, "target": target, "reason": reason}
+    async def _promised_at_the_end(self) -> bool:
+        if self._called_back is not None:
+            return self._people.rings_again(self._called_back)
+        asked = CallBack(cause="no_agent")
+        answer = await self._people.keep_call_back(self._caller, self.call_id, asked, b"")
+        return answer.state == "kept"
+
+    def _tell_transfer(self, message: Transfer) -> None:
+        self.had_person = self.had_person or message.state == "bridged"
+        if message.state in ("waiting", "failed"):
+            message = replace(message, offers=self._people.offers(message.target))
+        self._tell(message)
+        self.handoff_told = {
+            "state": message.state,
+            "target": message.target,
+            "reason": message.reason,
+        }
         self._changed()
         if isinstance(self._caller, ScreenLeg):
-            self._caller.show_transfer(state)
+            self._caller.show_transfer(message.state or "ringing")
 
     # --- the rest ------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from telephony.call import Leg
 from telephony.call_media import CallMedia
 from telephony.errors import StreamLost
 from telephony.media_stream import (
+    Announcement,
+    CallBack,
     Caption,
     Clear,
     Dtmf,
@@ -25,6 +27,7 @@ from telephony.media_stream import (
     Steered,
     Stop,
     Transfer,
+    Withdraw,
     check_audio,
 )
 
@@ -33,14 +36,14 @@ log = structlog.get_logger(__name__)
 _DIGIT = re.compile(r"[0-9*#A-D]")
 
 
-def announced_audio(request: Transfer) -> bytes:
-    """The PCM of a transfer's announcement.
+def announced_audio(encoded: str) -> bytes:
+    """The PCM of an announcement.
 
     Raises:
         MediaStreamError: not base64, or half a sample.
     """
     try:
-        return check_audio(base64.b64decode(request.announcement, validate=True))
+        return check_audio(base64.b64decode(encoded, validate=True))
     except (binascii.Error, ValueError) as error:
         raise MediaStreamError("an announcement that is not base64 PCM") from error
 
@@ -55,6 +58,9 @@ class Conversation:
         caller: Leg,
         *,
         on_transfer: Callable[[Transfer, bytes], None],
+        on_announcement: Callable[[bytes], None],
+        on_withdraw: Callable[[], None],
+        on_call_back: Callable[[CallBack, bytes], None],
         on_stop: Callable[[], None],
         on_key: Callable[[str], None],
         on_note: Callable[[Note], None],
@@ -64,6 +70,9 @@ class Conversation:
         self._media = media
         self._caller = caller
         self._on_transfer = on_transfer
+        self._on_announcement = on_announcement
+        self._on_withdraw = on_withdraw
+        self._on_call_back = on_call_back
         self._on_stop = on_stop
         self._on_key = on_key
         self._on_note = on_note
@@ -107,12 +116,13 @@ class Conversation:
                 else:
                     self._stream.note_breach("a key no telephone has")
             case Transfer(state=""):
-                try:
-                    announcement = announced_audio(item)
-                except MediaStreamError as error:  # better a person without a brief than none
-                    announcement = b""
-                    self._stream.note_breach(str(error))
-                self._on_transfer(item, announcement)
+                self._on_transfer(item, self._sound_of(item.announcement))
+            case Announcement(audio):
+                self._on_announcement(self._sound_of(audio))
+            case Withdraw():
+                self._on_withdraw()
+            case CallBack(state=""):
+                self._on_call_back(item, self._sound_of(item.announcement))
             case Note():
                 self._on_note(item)
             case Steered():
@@ -121,3 +131,10 @@ class Conversation:
                 self._on_stop()
             case _:
                 self._stream.note_breach(f"an agent does not send {item.event}")
+
+    def _sound_of(self, encoded: str) -> bytes:
+        try:
+            return announced_audio(encoded)
+        except MediaStreamError as error:  # better a person without a brief than none
+            self._stream.note_breach(str(error))
+            return b""

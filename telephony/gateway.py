@@ -20,21 +20,25 @@ import structlog
 from telephony import metrics
 from telephony.agent_link import AgentLink
 from telephony.call import Leg
+from telephony.call_back_dialler import CallBackDialler
+from telephony.call_backs import KeptCallBack
 from telephony.call_session import DEFAULT_QUEUE, CallSession
 from telephony.clock import Clock, LoopClock
 from telephony.errors import GatewayError, LineFailed, LineUnavailable
 from telephony.events import EventFeed
 from telephony.handover import Dial
 from telephony.kill_switch import KillSwitch, SwitchFile, SwitchState
+from telephony.people import People
 from telephony.prompts import Prompts
 from telephony.realtime import ask_for_priority
 from telephony.routing import Answering, Destination, dialled_route, route
-from telephony.settings import GatewaySettings
+from telephony.settings import GatewaySettings, HumanLineSettings
 
 log = structlog.get_logger(__name__)
 
 LEGS_PER_CALL = 3
-"""A caller, the person the caller is handed to, and a supervisor's telephone."""
+"""A caller, the person the caller is handed to, and a supervisor's telephone; more where several
+people are rung at once."""
 CLOSE_TIMEOUT_S = 10.0
 
 
@@ -60,6 +64,8 @@ class Gateway:
         self._clock = clock or LoopClock()
         self._prompts = prompts or Prompts.load(settings.prompts)
         self._link = AgentLink(settings.agent, os.environ.get(settings.agent.token_env, ""))
+        self.people = People(settings, self._clock)
+        """The queues of callers who wait for a person, and the call-backs."""
         self._calls: dict[str, CallSession] = {}
         self._draining = False
         self._idle = asyncio.Event()
@@ -80,6 +86,11 @@ class Gateway:
         """True while one more call would be taken: what ``/readyz`` tells."""
         return not self._draining and self.live_calls < self.settings.max_calls
 
+    @property
+    def clock(self) -> Clock:
+        """Time as calls see it."""
+        return self._clock
+
     async def take(self, leg: Leg) -> None:
         """Run one incoming leg (``RINGING``) to its end; refuses it when full or draining.
 
@@ -97,6 +108,15 @@ class Gateway:
             log.warning("call_refused", live_calls=self.live_calls, draining=self._draining)
             await self._refuse(leg)
             return
+        await self._run(leg, destination)
+
+    async def call_back(self, leg: Leg, kept: KeptCallBack) -> bool:
+        """Run a call we made as promised (``leg`` is ``ANSWERED``); whether a person had it."""
+        return (await self._run(leg, Destination.HUMAN, kept)).had_person
+
+    async def _run(
+        self, leg: Leg, destination: Destination, called_back: KeptCallBack | None = None
+    ) -> CallSession:
         call_id = uuid.uuid4().hex
         session = CallSession(
             call_id,
@@ -107,6 +127,8 @@ class Gateway:
             dial=self.dial,
             clock=self._clock,
             feed=self.feed,
+            people=self.people,
+            called_back=called_back,
         )
         session.heed(self.switch.state)
         self._calls[call_id] = session
@@ -121,6 +143,7 @@ class Gateway:
             metrics.CALLS_LIVE.set(len(self._calls))
             if not self._calls:
                 self._idle.set()
+        return session
 
     async def follow_switch(self) -> None:
         """Keep in step with the kill switch's file, for ever."""
@@ -174,6 +197,12 @@ class Gateway:
             log.warning("refusal_failed", exc_info=error)
 
 
+def legs_per_call(human: HumanLineSettings) -> int:
+    """How many legs one call may need at once."""
+    at_once = [len(each.targets) for each in human.queues.values() if each.strategy == "ring_all"]
+    return LEGS_PER_CALL + max([0, *(count - 1 for count in at_once)])
+
+
 def check_exposure(settings: GatewaySettings) -> None:
     """Callers' voices do not cross a network without the shared token.
 
@@ -211,6 +240,7 @@ async def serve(settings: GatewaySettings) -> None:
     gateway = Gateway(settings, prompts=await asyncio.to_thread(Prompts.load, settings.prompts))
     stop = _signalled(gateway)
     sip: SipLine | None = None
+    ringing_back: asyncio.Task[None] | None = None
     web: WebServer | None = None
     control: ControlServer | None = None
     following = asyncio.create_task(gateway.follow_switch())
@@ -220,9 +250,10 @@ async def serve(settings: GatewaySettings) -> None:
             control = ControlServer(settings.control, gateway, addresses)
             await control.start()
         if settings.sip.enabled:
-            sip = SipLine(settings.sip, settings.max_calls * LEGS_PER_CALL)
+            sip = SipLine(settings.sip, settings.max_calls * legs_per_call(settings.human))
             await sip.start(gateway.take)
             gateway.dial = sip.dial
+            ringing_back = asyncio.create_task(CallBackDialler(gateway, gateway.people).run())
         if settings.web.enabled:
             web = WebServer(settings.web, gateway)
             await web.start()
@@ -231,8 +262,12 @@ async def serve(settings: GatewaySettings) -> None:
         gc.freeze()
         log.info("gateway_ready", max_calls=settings.max_calls)
         failed = await _stopped(stop, sip.failed if sip else asyncio.Event())
+        if ringing_back is not None:
+            ringing_back.cancel()
         await gateway.drain()
     finally:
+        if ringing_back is not None:
+            ringing_back.cancel()
         await gateway.close()
         following.cancel()
         if control is not None:

@@ -1,4 +1,4 @@
-"""Handing the caller to a person: ring, announce, bridge, and watch the person's leg."""
+"""Handing the caller to a person: wait for a turn, ring, announce, bridge, watch their leg."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeAlias
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -23,14 +24,24 @@ from telephony.call import (
 from telephony.call_media import CallMedia
 from telephony.clock import Clock, within
 from telephony.errors import GatewayError, PersonNotReached
-from telephony.media_stream import TransferState
-from telephony.routing import broke_off, failure_reason
+from telephony.media_stream import Transfer, TransferState
+from telephony.opening_hours import is_open
+from telephony.people_queue import PeopleBook, Place
+from telephony.routing import Route, broke_off, failure_reason, story_headers
 from telephony.settings import HumanLineSettings
 
 log = structlog.get_logger(__name__)
 
 DIAL_TIMEOUT_S = 3.0
 HANG_UP_TIMEOUT_S = 3.0
+ANNOUNCEMENT_TIMEOUT_S = 6.0
+"""A person who has answered waits so long for an announcement that is still being spoken."""
+ACCEPT_TIMEOUT_S = 12.0
+"""Where a key accepts: so long after the announcement."""
+SHORTEST_TALK_S = 2.0
+"""Somebody who hangs up sooner has not served the caller."""
+TELL_WAIT_EVERY_S = 60.0
+ACCEPT_KEY, DECLINE_KEY = "1", "2"
 
 Dial: TypeAlias = Callable[[str, dict[str, str]], Awaitable[Leg]]
 """``(sip_uri, extra_headers) -> leg`` in ``RINGING``; raises ``DialFailed`` when it cannot ring."""
@@ -38,92 +49,256 @@ Dial: TypeAlias = Callable[[str, dict[str, str]], Awaitable[Leg]]
 
 @dataclass(frozen=True, slots=True)
 class BridgeEnded:
-    """A person had the caller. ``lost``: the leg broke off rather than being hung up."""
+    """A person had the caller. ``lost``: the leg broke off, or the person hung up at once."""
 
     reason: str
     lost: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What goes with the caller: a code for why, a page with all of it, and what the person hears.
+
+    ``announced_later``: the sound follows (:meth:`HandOver.announce`).
+    """
+
+    call_id: str
+    cause: str = ""
+    link: str = ""
+    announcement: bytes = b""
+    announced_later: bool = False
+
+
 class HandOver:
-    """One attempt to put the caller through to one person."""
+    """One attempt to put the caller through, to whoever of a queue takes the call."""
 
     def __init__(
         self,
         media: CallMedia,
         dial: Dial | None,
         clock: Clock,
+        book: PeopleBook,
+        story: Story,
         *,
-        on_state: Callable[[TransferState, str], None],
+        on_state: Callable[[Transfer], None],
         on_digit: Callable[[str], None],
+        how_to_accept: bytes = b"",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._media = media
         self._dial = dial
         self._clock = clock
+        self._book = book
+        self._story = story
         self._on_state = on_state
         self._on_digit = on_digit
-        self._leg: Leg | None = None
+        self._how_to_accept = how_to_accept
+        self._now = now
+        self._announcement: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        if not story.announced_later:
+            self._announcement.set_result(story.announcement)
+        self._legs: list[Leg] = []
+        self._decision: asyncio.Future[bool] | None = None
+        """What the person who has answered decides; ``None`` while nobody is asked."""
+        self._withdrawn = asyncio.Event()
+        self._declined = asyncio.Event()
+        self.target = ""
+        self.state: TransferState | str = ""
+        self.reason = ""
 
-    async def run(
-        self,
-        target: str,
-        headers: dict[str, str],
-        announcement: bytes,
-        line: HumanLineSettings,
-    ) -> BridgeEnded | None:
-        """Ring ``target`` and, once answered, stay until the person is gone.
+    # --- what others want of it ------------------------------------------------------------------
 
-        Returns how the bridge ended; ``None`` when there was none (``failed`` has been told).
+    def announce(self, audio: bytes) -> None:
+        """The sound of the story has come."""
+        if not self._announcement.done():
+            self._announcement.set_result(audio)
+
+    def decide(self, *, accept: bool) -> bool:
+        """The person accepts or declines by click; false when there is nothing to decide.
+
+        One who is still being rung can only decline: to accept, a telephone is picked up.
         """
+        if self._decision is not None and not self._decision.done():
+            self._decision.set_result(accept)
+            return True
+        if not accept and self.state == "ringing":
+            self._declined.set()
+            return True
+        return False
+
+    def withdraw(self) -> bool:
+        """The caller wants no person any more; false when one has them already."""
+        if self.state in ("bridged", "ended", "failed"):
+            return False
+        self._withdrawn.set()
+        return True
+
+    # --- the attempt -----------------------------------------------------------------------------
+
+    async def run(self, routes: tuple[Route, ...], line: HumanLineSettings) -> BridgeEnded | None:
+        """Reach somebody of the first route, else of the next, and stay until they are gone.
+
+        Returns how the bridge ended; ``None`` when there was none (``failed`` has been told, unless
+        it was withdrawn).
+        """
+        working = asyncio.ensure_future(self._run(routes, line))
+        withdrawn = asyncio.ensure_future(self._withdrawn.wait())
         try:
-            leg = await self._ring(target, headers, line.ring_timeout_s)
-            self._on_state("answered", "")
-            self._media.join(leg, announcement)
-            return await self._join(leg)
-        except PersonNotReached as failure:
-            metrics.TRANSFERS.labels(str(failure)).inc()
-            log.warning("transfer_failed", reason=str(failure))
-            self._on_state("failed", str(failure))
-            return None
+            await asyncio.wait({working, withdrawn}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done() and self.state != "bridged":
+                metrics.TRANSFERS.labels("withdrawn").inc()
+                log.info("transfer_withdrawn")
+                return None
+            return await working
         finally:
+            for task in (working, withdrawn):
+                task.cancel()
+            await asyncio.wait({working, withdrawn})
             self._media.part()
-            if self._leg is not None:
-                await self._leave(self._leg)
+            for leg in self._legs:
+                await self._leave(leg)
 
-    async def _ring(self, target: str, headers: dict[str, str], patience_s: float) -> Leg:
-        """The answered leg.
+    async def _run(self, routes: tuple[Route, ...], line: HumanLineSettings) -> BridgeEnded | None:
+        reason = "no_line"
+        for route in routes:
+            self.target = route.name
+            try:
+                return await self._through(route, line)
+            except PersonNotReached as failure:
+                reason = str(failure)
+                log.warning("transfer_failed", queue=route.name, reason=reason)
+        metrics.TRANSFERS.labels(reason).inc()
+        self._tell("failed", reason)
+        return None
 
+    async def _through(self, route: Route, line: HumanLineSettings) -> BridgeEnded:
+        """
         Raises:
             PersonNotReached: with the reason as its message.
         """
-        dial = self._dial
+        if self._dial is None:
+            raise PersonNotReached("no_line")
+        if not is_open(route.settings.hours, self._now()):
+            raise PersonNotReached("closed")
+        place = self._book.join(route.name, route.settings, route.targets)
+        try:
+            return await self._wait_and_ring(place, line)
+        finally:
+            place.leave()
+
+    async def _wait_and_ring(self, place: Place, line: HumanLineSettings) -> BridgeEnded:
+        until_s = self._clock.now_s() + place.settings.wait_s
+        told_s, told_position, reason = float("-inf"), 0, "busy"
+        while True:
+            while targets := place.to_ring():
+                once = targets if place.settings.strategy == "ring_all" else targets[:1]
+                try:
+                    return await self._ring_and_join(place, once, line)
+                except PersonNotReached as failure:
+                    reason = str(failure)
+                    told_s = float("-inf")
+                    for target in once:
+                        place.rests(target)
+            now_s = self._clock.now_s()
+            if now_s >= until_s:
+                raise PersonNotReached(reason)
+            self._media.human_stage = HumanStage.AWAITED
+            position = place.position
+            if position != told_position or now_s - told_s >= TELL_WAIT_EVERY_S:
+                told_s, told_position = now_s, position
+                self._tell("waiting", reason, position=position, wait_s=place.wait_s)
+            look_s = min(until_s, told_s + TELL_WAIT_EVERY_S, place.next_look_s() or until_s)
+            with suppress(TimeoutError):
+                await within(self._clock, max(0.0, look_s - now_s), place.changed())
+
+    async def _ring_and_join(
+        self, place: Place, targets: tuple[str, ...], line: HumanLineSettings
+    ) -> BridgeEnded:
+        """Ring these at once; whoever answers first is told the story and has the caller."""
+        patience_s = place.settings.ring_timeout_s or line.ring_timeout_s
+        place.ringing = True
+        for target in targets:
+            place.claim(target)
+        claimed = set(targets)
+        try:
+            target, leg = await self._first_of(targets, patience_s)
+            self._book.note_rung(place.name, target)
+            for other in claimed - {target}:
+                place.release(other)
+            claimed = {target}
+            self._tell("answered", "")
+            return await self._join(place, target, leg, claimed)
+        finally:
+            place.ringing = False
+            for target in claimed:
+                place.release(target)
+
+    async def _first_of(self, targets: tuple[str, ...], patience_s: float) -> tuple[str, Leg]:
+        """
+        Raises:
+            PersonNotReached: none of them took it; with the last one's reason.
+        """
+        self._media.human_stage = HumanStage.RINGING
+        self._declined.clear()
+        log.info("people_rung", pii={"targets": targets})
+        ringing = {asyncio.ensure_future(self._until_answered(t)): t for t in targets}
+        declined = asyncio.ensure_future(self._declined.wait())
+        timer = asyncio.ensure_future(self._clock.sleep_until(self._clock.now_s() + patience_s))
+        reason = "no_answer"
+        try:
+            while ringing:
+                waits = {*ringing, declined, timer}
+                done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for task in [each for each in ringing if each in done]:
+                    target = ringing.pop(task)
+                    try:
+                        return target, task.result()
+                    except PersonNotReached as failure:
+                        reason = str(failure)
+                if declined.done():
+                    raise PersonNotReached("declined")
+                if timer.done():
+                    raise PersonNotReached("no_answer")
+            raise PersonNotReached(reason)
+        finally:
+            rest = {*ringing, declined, timer}
+            for each in rest:
+                each.cancel()
+            await asyncio.wait(rest)
+            for late in ringing:  # two picked up at once: the second is not kept waiting
+                if not late.cancelled() and late.exception() is None:
+                    await self._leave(late.result())
+
+    async def _until_answered(self, target: str) -> Leg:
+        """The answered leg; one that is given up is hung up."""
+        leg = None
+        try:
+            try:
+                leg = await self._dialled(target)
+            except Exception as error:
+                code = error.code if isinstance(error, GatewayError) else "error"
+                log.warning("dial_failed", code=code, reason=str(error))
+                raise PersonNotReached("unreachable") from error
+            if self.state != "ringing":
+                self._tell("ringing", "")
+            while True:
+                match await leg.next_event():
+                    case LegAnswered():
+                        self._legs.append(leg)
+                        return leg
+                    case LegEnded() as ended:
+                        raise PersonNotReached(failure_reason(ended.code))
+        except asyncio.CancelledError:
+            if leg is not None:
+                await self._leave(leg)
+            raise
+
+    async def _dialled(self, target: str) -> Leg:
+        """The ringing leg; one that comes after we were cancelled is hung up, not forgotten."""
+        dial, story = self._dial, self._story
         if dial is None:
             raise PersonNotReached("no_line")
-        log.info("person_rung", pii={"target": target})
-        self._media.human_stage = HumanStage.RINGING
-        try:
-            return await within(
-                self._clock, patience_s, self._until_answered(dial, target, headers)
-            )
-        except TimeoutError as error:
-            raise PersonNotReached("no_answer") from error
-
-    async def _until_answered(self, dial: Dial, target: str, headers: dict[str, str]) -> Leg:
-        try:
-            self._leg = leg = await self._dialled(dial, target, headers)
-        except Exception as error:
-            code = error.code if isinstance(error, GatewayError) else "error"
-            log.warning("dial_failed", code=code, reason=str(error))
-            raise PersonNotReached("unreachable") from error
-        self._on_state("ringing", "")
-        while True:
-            match await leg.next_event():
-                case LegAnswered():
-                    return leg
-                case LegEnded() as ended:
-                    raise PersonNotReached(failure_reason(ended.code))
-
-    async def _dialled(self, dial: Dial, target: str, headers: dict[str, str]) -> Leg:
-        """The ringing leg; one that comes after we were cancelled is hung up, not forgotten."""
+        headers = story_headers(story.call_id, story.cause, story.link)
         dialling = asyncio.ensure_future(dial(target, headers))
         try:
             return await asyncio.shield(dialling)
@@ -133,28 +308,67 @@ class HandOver:
                     await self._leave(await dialling)
             raise
 
-    async def _join(self, leg: Leg) -> BridgeEnded:
-        """Announce, bridge, and wait for the person to leave."""
+    async def _join(self, place: Place, target: str, leg: Leg, claimed: set[str]) -> BridgeEnded:
+        """Tell the story, bridge, and wait for the person to leave.
+
+        Raises:
+            PersonNotReached: they declined, or hung up before they had the caller.
+        """
+        self._decision = asyncio.get_running_loop().create_future()
         watching = asyncio.ensure_future(self._watch(leg))
-        announcing = asyncio.ensure_future(self._media.announced.wait())
+        telling = asyncio.ensure_future(self._tell_story(leg, place.settings.accept == "key"))
         try:
-            await asyncio.wait({watching, announcing}, return_when=asyncio.FIRST_COMPLETED)
+            waits: set[asyncio.Future[Any]] = {watching, telling, self._decision}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if watching.done():
                 watching.result()
                 raise PersonNotReached("hung_up_early")
+            if self._decision.done() and not self._decision.result():
+                raise PersonNotReached("declined")
+            if telling.done() and not telling.result() and not self._decision.done():
+                raise PersonNotReached("no_answer")
+            if self._media.human is None:
+                self._media.join(leg, b"")  # accepted before there was anything to hear
             self._media.bridge()
+            bridged_s = self._clock.now_s()
+            claimed.clear()  # from here on the place has it
+            place.served(target)
             metrics.TRANSFERS.labels("bridged").inc()
             log.info("person_bridged")
-            self._on_state("bridged", "")
+            self._tell("bridged", "")
             ended = await watching
+        except PersonNotReached:
+            self._media.part()
+            await self._leave(leg)
+            raise
         finally:
-            for task in (watching, announcing):
+            for task in (watching, telling):
                 task.cancel()
+            self._decision = None
+        return self._ended(ended, self._clock.now_s() - bridged_s)
+
+    def _ended(self, ended: LegEnded, talked_s: float) -> BridgeEnded:
         lost = broke_off(ended.code, ended.reason)
-        log.info("person_left", lost=lost, code=ended.code)
-        reason = "lost" if lost else "hung_up"
-        self._on_state("ended", reason)
-        return BridgeEnded(reason, lost)
+        early = not lost and talked_s < SHORTEST_TALK_S
+        log.info("person_left", lost=lost, early=early, code=ended.code)
+        reason = "lost" if lost else "hung_up_early" if early else "hung_up"
+        self._tell("ended", reason)
+        return BridgeEnded(reason, lost or early)
+
+    async def _tell_story(self, leg: Leg, by_key: bool) -> bool:
+        """Have the person hear the story; false when they should have pressed a key and did not."""
+        if not self._announcement.done():
+            with suppress(TimeoutError):
+                await within(self._clock, ANNOUNCEMENT_TIMEOUT_S, self._announced())
+        audio = self._announcement.result() if self._announcement.done() else b""
+        self._media.join(leg, audio + (self._how_to_accept if by_key else b""))
+        await self._media.announced.wait()
+        if by_key:
+            await self._clock.sleep_until(self._clock.now_s() + ACCEPT_TIMEOUT_S)
+        return not by_key
+
+    async def _announced(self) -> None:
+        await asyncio.shield(self._announcement)
 
     async def _watch(self, leg: Leg) -> LegEnded:
         while True:
@@ -166,6 +380,28 @@ class HandOver:
                 case DigitPressed(digit):
                     if self._media.human_stage is HumanStage.BRIDGED:
                         self._on_digit(digit)
+                    elif digit in (ACCEPT_KEY, DECLINE_KEY):
+                        self.decide(accept=digit == ACCEPT_KEY)
+
+    def _tell(
+        self,
+        state: TransferState,
+        reason: str,
+        *,
+        position: int = 0,
+        wait_s: float | None = None,
+    ) -> None:
+        self.state, self.reason = state, reason
+        self._on_state(
+            Transfer(
+                target=self.target,
+                reason=reason,
+                state=state,
+                cause=self._story.cause,
+                position=position,
+                wait_s=None if wait_s is None else round(wait_s, 1),
+            )
+        )
 
     async def _leave(self, leg: Leg) -> None:
         if leg.state is LegState.ENDED:

@@ -175,9 +175,9 @@ class Transfer:
 
     ``target`` is a queue, a configured line or a SIP URI; empty means the default line. ``reason``
     is what the person hears, in words; ``cause`` a code for why, ``link`` the address of a page
-    with the story (both travel in SIP headers). ``announcement`` is base64 PCM in the stream's format,
-    played to the human agent before the bridge; with ``announced_later`` it comes in a message of
-    its own, so that the telephone rings while it is being spoken.
+    with the story (both travel in SIP headers). ``announcement`` is base64 PCM in the stream's
+    format, played to the human agent before the bridge; with ``announced_later`` it comes in a
+    message of its own, so that the telephone rings while it is being spoken.
 
     States: ``waiting`` (all are busy; ``position`` counts from 1, ``wait_s`` is estimated from
     measured times, ``None`` when there are too few), ``ringing``, ``answered``, ``bridged``,

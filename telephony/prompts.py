@@ -1,8 +1,8 @@
-"""What a caller hears when nobody is there: prompts from WAV files, or a soft tone."""
+"""What a caller hears when nobody is there: prompts from WAV files, music, or a soft tone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import soxr
 import structlog
 
 from telephony.audio import SILENCE, in_frames
+from telephony.hold_music import hold_music
 from telephony.media_stream import FRAME_MS, SAMPLE_RATE_HZ
 from telephony.playout import Prompt
 
@@ -37,6 +38,12 @@ class PromptName(StrEnum):
     """Said once when a supervisor who has the caller is lost."""
     GOODBYE = "goodbye"
     """Said once before the gateway hangs up."""
+    CALL_BACK = "call_back"
+    """Said instead when the caller will be rung later."""
+    CALLING_BACK = "calling_back"
+    """Said first to a caller who is rung as promised."""
+    ACCEPT = "accept"
+    """Said to a person who has to press a key to take a call."""
 
 
 def soft_tone() -> list[bytes]:
@@ -66,6 +73,7 @@ class Prompts:
 
     spoken: dict[PromptName, list[bytes]]
     tone: list[bytes]
+    music: list[bytes] = field(default_factory=hold_music)
 
     @classmethod
     def load(cls, folder: Path) -> Prompts:
@@ -87,16 +95,16 @@ class Prompts:
         """For a short wait of unknown length: the words, three tones, and over again."""
         return Prompt(self.spoken.get(PromptName.HOLD, []) + self.tone * 3, repeat_from=0)
 
-    def while_ringing(self) -> Prompt:
-        """Trouble is owned up to once, then tones until a person answers."""
-        said = self.spoken.get(PromptName.TROUBLE, [])
-        return Prompt(said + self.tone, repeat_from=len(said))
+    def while_ringing(self, first: PromptName = PromptName.TROUBLE) -> Prompt:
+        """Trouble is owned up to once, then music until a person answers."""
+        said = self.spoken.get(first, [])
+        return Prompt(said + self.music, repeat_from=len(said))
 
     def taken_off(self) -> Prompt:
-        """That agents do not answer now is said once, then tones until a person does."""
+        """That agents do not answer now is said once, then music until a person does."""
         said = self.spoken.get(PromptName.SWITCHED, [])
-        return Prompt(said + self.tone, repeat_from=len(said))
+        return Prompt(said + self.music, repeat_from=len(said))
 
-    def tones(self) -> Prompt:
-        """Tones only."""
-        return Prompt(self.tone, repeat_from=0)
+    def on_wait(self) -> Prompt:
+        """Music only."""
+        return Prompt(self.music, repeat_from=0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from telephony.errors import TargetRefused
-from telephony.settings import HumanLineSettings
+from telephony.settings import CallBackSettings, HumanLineSettings, QueueSettings
 
 
 class Answering(StrEnum):
@@ -81,6 +81,77 @@ def transfer_target(requested: str, line: HumanLineSettings) -> str:
     if (f"{host}:{port}" if port else host) in line.allowed_hosts:
         return requested
     raise TargetRefused("the target's host is not on the list of allowed hosts")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a transfer leads: a queue by its ``name`` (empty: no queue of its own), and the
+    addresses of the people behind it."""
+
+    name: str
+    settings: QueueSettings
+    targets: tuple[str, ...]
+
+
+def transfer_routes(
+    requested: str, line: HumanLineSettings, *, has_agent: bool = True
+) -> tuple[Route, ...]:
+    """The queue, or the single address, that a transfer asks for, and what it overflows into.
+
+    Without ``has_agent`` there is nobody to go back to, so callers of the human line wait for
+    ``wait_without_agent_s``.
+
+    Raises:
+        TargetRefused: see :func:`transfer_target`.
+    """
+    name = requested or line.queue
+    routes: dict[str, Route] = {}
+    while name not in routes and (queue := line.queues.get(name)) is not None:
+        named = queue.targets or (line.uri,)
+        routes[name] = Route(name, queue, tuple(line.lines.get(each, each) for each in named))
+        name = queue.overflow
+    if routes:
+        return tuple(routes.values())
+    wait_s = 0.0 if has_agent else line.wait_without_agent_s
+    single = QueueSettings(calls_each=0, wait_s=wait_s, hours=line.hours)
+    return (Route("", single, (transfer_target(requested, line),)),)
+
+
+_HEADER_TEXT = re.compile(r"[\x21-\x7e]{1,400}")
+_CAUSE = re.compile(r"[a-z_]{1,40}")
+
+
+def story_headers(call_id: str, cause: str, link: str) -> dict[str, str]:
+    """What a person's telephone is told beside the call; what could break a header is left out."""
+    headers = {"X-Call-ID": call_id}
+    if _CAUSE.fullmatch(cause):
+        headers["X-Handoff-Reason"] = cause
+    web = link.startswith(("http://", "https://"))
+    if web and _HEADER_TEXT.fullmatch(link) and not set(link) & set('<>"'):
+        headers["X-Handoff-Link"] = link
+        headers["Call-Info"] = f"<{link}>;purpose=info"
+    return headers
+
+
+def call_back_address(number: str, settings: CallBackSettings, trunk_domain: str) -> str:
+    """The SIP address to ring a caller at later.
+
+    Raises:
+        TargetRefused: no number that may be rung, or no way to ring any.
+    """
+    template = settings.address or (f"sip:{{number}}@{trunk_domain}" if trunk_domain else "")
+    if not template:
+        raise TargetRefused("call-backs are not configured")
+    plain = re.sub(r"[\s().-]", "", number)
+    if not re.fullmatch(settings.numbers, plain) or re.fullmatch(settings.never, plain):
+        raise TargetRefused("the number is not one that may be rung")
+    return template.replace("{number}", plain)
+
+
+def number_of(address: str) -> str:
+    """The number in a caller's SIP address; empty when it has none, such as a web caller's."""
+    user = re.match(r"(?:sips?:|tel:)?\+?([0-9]{3,15})(?=[@;>]|$)", address)
+    return user[0].removeprefix("sips:").removeprefix("sip:").removeprefix("tel:") if user else ""
 
 
 def failure_reason(sip_code: int) -> str:

@@ -26,6 +26,12 @@ SENTENCES = {
     "goodbye": (
         "I'm sorry, nobody can take your call at the moment. Please try again later. Goodbye."
     ),
+    "call_back": (
+        "I'm sorry, nobody can take your call at the moment. "
+        "We will call you back at the number you are calling from. Goodbye."
+    ),
+    "calling_back": "Hello, you asked us to call you back. Please stay on the line.",
+    "accept": "Press one to take the call, or two to decline.",
 }
 
 

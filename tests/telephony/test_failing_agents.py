@@ -77,7 +77,8 @@ async def test_without_an_agent_a_person_is_rung_and_bridged(status: int) -> Non
         assert stage.agent.attempts == (3 if status in (503, 500) else 1)
         uri, headers, person = stage.line.rung[0]
         assert uri == "sip:human@127.0.0.1:5070"
-        assert headers == {"X-Call-ID": next(iter(stage.gateway.calls))}
+        call_id = next(iter(stage.gateway.calls))
+        assert headers == {"X-Call-ID": call_id, "X-Handoff-Reason": "no_agent"}
         await stage.clock.advance(0.1)
         assert TROUBLE in caller.heard
         await person.answer()

@@ -133,6 +133,7 @@ async def test_when_the_person_hangs_up_the_call_ends() -> None:
     async with staged() as stage:
         caller = FakeLeg()
         agent, person = await bridge(stage, caller)
+        await stage.clock.advance(5.0)
         person.tell(LegEnded("bye"))
         await stage.calls[0]
         assert caller.hung_up == ["human_hung_up"]
@@ -158,6 +159,7 @@ async def test_when_the_persons_line_breaks_the_agent_has_the_caller_again() -> 
 async def test_the_agent_may_be_given_the_caller_when_the_person_hangs_up() -> None:
     async with staged(human={"after_hang_up": "agent"}) as stage:
         agent, person = await bridge(stage, FakeLeg())
+        await stage.clock.advance(5.0)
         person.tell(LegEnded("bye"))
         await eventually(lambda: handed_back(agent))
         assert handed_back(agent) == [Resume("hung_up")]
