@@ -1,0 +1,232 @@
+"""The live board and one live call, in headless Chromium."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.voice_agent.console.fake_console import PASSWORD, FakeConsole, a_call
+from tests.voice_agent.console.page_stage import EVIL, a_floor, looking_at
+
+pytestmark = pytest.mark.browser
+
+
+async def test_somebody_signs_in_with_a_code_and_out_again(tmp_path: Path) -> None:
+    console = a_floor()
+    console.signed_in, console.totp = False, "123456"
+    async with looking_at(console, tmp_path, "") as tab:
+        page = tab.page
+        await expect(page.get_by_label("User name")).to_be_focused()
+        await page.keyboard.type("sam")
+        await page.keyboard.press("Tab")
+        await page.keyboard.type("wrong")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_have_text("User name or password is wrong.")
+        await expect(page.get_by_role("link", name="Use your company account")).to_be_visible()
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_label("Code from your authenticator").fill("123 456")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("table", name="Live calls")).to_be_visible()
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_role("heading", name="Console")).to_be_visible()
+        # What the browser itself says of the three refused answers.
+        assert all("status of 401" in complaint for complaint in tab.complaints)
+
+
+async def test_the_board_follows_calls_with_alarms_on_top(tmp_path: Path) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path) as tab:
+        page = tab.page
+        rows = page.locator("tbody tr")
+        await expect(rows).to_have_count(12)
+        await expect(rows.first).to_have_attribute("data-call", "c3")
+        await expect(rows.nth(1)).to_have_attribute("data-call", "c5")
+        alarms = page.get_by_role("region", name="Alarms")
+        await expect(alarms.get_by_role("listitem")).to_have_count(2)
+        await expect(page).to_have_title("(1) Live · Console")
+
+        new = a_call("n1", caller=EVIL, snippet=EVIL, queue=EVIL)
+        console.change("n1", **new)
+        console.change("c9", mood="vulnerable", latency_ms=1_612, risk=0.8, road="clarify")
+        console.alarm(id="a9", severity="critical", call_id="c9", message=f"Risk {EVIL}")
+        row = page.locator('tr[data-call="c9"]')
+        await expect(row).to_contain_text("Vulnerable")
+        await expect(row).to_contain_text("1,612 ms")
+        await expect(row).to_contain_text("80 %")
+        await expect(row).to_contain_text("Asked back")
+        await expect(page.locator('tr[data-call="n1"] th')).to_contain_text(EVIL)
+        await expect(alarms.get_by_role("listitem").first).to_contain_text(f"Risk {EVIL}")
+        assert await page.locator("img").count() == 0
+
+        console.alarm(id="a9", severity="critical", call_id="c9", message="", cleared=True)
+        await expect(alarms.get_by_role("listitem")).to_have_count(2)
+        await alarms.get_by_role("button", name="Hide alarm: The caller seems upset.").click()
+        await expect(alarms.get_by_role("listitem")).to_have_count(1)
+        console.end("c3")
+        await expect(page.locator('tr[data-call="c3"]')).to_have_count(0)
+        await expect(alarms).to_contain_text("No alarms")
+        await expect(page.locator('[data-tile="calls"] dd')).to_have_text("12")
+        assert tab.complaints == []
+        assert tab.hosts == {console.url.removeprefix("http://")}
+
+
+async def test_the_board_is_filtered_and_walked_with_keys(tmp_path: Path) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path) as tab:
+        page = tab.page
+        shown = page.locator("tbody tr:visible")
+        await expect(shown).to_have_count(12)
+        await page.keyboard.press("/")
+        await page.keyboard.type("0011")
+        await expect(shown).to_have_count(1)
+        await page.get_by_label("Filter calls").fill("nothing like it")
+        await expect(page.get_by_text("No call fits the filter.")).to_be_visible()
+        await page.get_by_label("Filter calls").fill("")
+        await page.get_by_role("button", name="Need somebody").click()
+        await expect(shown).to_have_count(2)
+        await page.get_by_role("button", name="With a person").click()
+        await expect(shown).to_have_count(1)
+        await page.get_by_role("button", name="All", exact=True).click()
+        await page.keyboard.press("j")
+        await expect(shown.first.locator("a")).to_be_focused()
+        await page.keyboard.press("j")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("h1")).to_have_text("+44 20 7946 0005")
+        await page.go_back()
+        await expect(page.locator('tr[data-call="c5"] a')).to_be_focused()
+        for key, title in (("h", "History"), ("b", "Operations"), ("l", "Live calls")):
+            await page.keyboard.press("g")
+            await page.keyboard.press(key)
+            await expect(page.locator("h1").first).to_have_text(title)
+        await page.keyboard.press("?")
+        await expect(page.get_by_role("dialog")).to_contain_text("Hand back")
+        await page.get_by_label("Use single keys").uncheck()
+        await page.get_by_role("button", name="Close").click()
+        await page.keyboard.press("/")
+        await expect(page.get_by_label("Filter calls")).not_to_be_focused()
+
+
+async def test_lines_keep_their_places_under_the_pointer(tmp_path: Path) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path) as tab:
+        rows = tab.page.locator("tbody tr")
+        await expect(rows).to_have_count(12)
+        await rows.nth(6).hover()
+        before = [await each.get_attribute("data-call") for each in await rows.all()]
+        console.alarm(id="a7", severity="critical", call_id="c0", message="Look at this one")
+        await expect(tab.page.locator('tr[data-call="c0"]')).to_have_attribute("data-rank", "0")
+        assert [await each.get_attribute("data-call") for each in await rows.all()] == before
+        await tab.page.mouse.move(5, 5)
+        await expect(rows.nth(1)).to_have_attribute("data-call", "c0")
+
+
+async def test_a_lost_stream_of_events_is_said_and_found_again(tmp_path: Path) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path) as tab:
+        page = tab.page
+        await expect(page.locator(".connection")).to_have_text("Live")
+        console.refusals["/api/events"] = (503, "down", "Down")
+        console.drop_listeners()
+        await expect(page.locator(".connection")).to_have_text("Reconnecting…")
+        console.calls.pop("c1")
+        console.refusals.clear()
+        await expect(page.locator(".connection")).to_have_text("Live")
+        await expect(page.locator('tr[data-call="c1"]')).to_have_count(0)
+        console.tell(event="gateway", state="down")
+        await expect(page.locator(".connection")).to_have_text("Gateway is silent")
+
+
+async def test_a_call_shows_what_was_heard_and_what_stands_behind_it(tmp_path: Path) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path, "#/calls/c0") as tab:
+        page = tab.page
+        turns = page.locator("[data-turn]")
+        await expect(turns).to_have_count(2)
+        await expect(page.locator("h1")).to_have_text("Ada Hill")
+        assert await turns.nth(0).locator(".backed").all_inner_texts() == [
+            "Standard delivery takes two days.1",
+            "Express arrives tomorrow.2",
+        ]
+        await expect(turns.nth(0).locator("del")).to_have_count(0)
+        await expect(turns.nth(1).locator("del").last).to_contain_text(
+            "It takes three working days to arrive."
+        )
+        await expect(turns.nth(1).locator("p.said span").first).to_contain_text("24 dollars")
+        panel = page.get_by_role("region", name="Turn")
+        await expect(panel).to_contain_text("Refund order")
+        await expect(panel).to_contain_text("Repaired")
+        await expect(panel.get_by_role("img")).to_have_attribute(
+            "aria-label", "Wait of 1,262 ms: Silence 300 ms, Transcription 120 ms, Retrieval 20 ms,"
+            " First token 700 ms, Synthesis 90 ms, Gate 10 ms, Playout 22 ms"
+        )  # fmt: skip
+        await page.keyboard.press("ArrowUp")
+        await expect(panel).to_contain_text("Delivery of parcels")
+        await expect(page.get_by_role("region", name="The story so far")).to_contain_text(
+            "A refund of 240 dollars for a sofa"
+        )
+
+        new = {"turn_id": "t3", "index": 3, "at_ms": 30_000, "caller": EVIL, "caller_interim": True}
+        console.tell(event="turn", call_id="c0", turn=new)
+        await expect(turns).to_have_count(3)
+        await expect(turns.nth(2).locator("[data-interim]")).to_have_text(EVIL)
+        said = new | {"caller_interim": False, "agent": "Certainly.", "heard": "Certainly."}
+        console.tell(event="turn", call_id="c0", turn=said)
+        await expect(turns.nth(2)).to_contain_text("Certainly.")
+        await expect(turns.nth(2).locator("[data-interim]")).to_have_count(0)
+        # A turn that a person chose stays chosen while others arrive.
+        await expect(panel).to_contain_text("Delivery of parcels")
+        console.tell(
+            event="suggestions", call_id="c0", suggestions=[{"title": "Sofas", "text": EVIL}]
+        )
+        await expect(page.get_by_role("region", name="Suggested passages")).to_contain_text("Sofas")
+        console.end("c0")
+        await expect(page.locator(".call-head .state")).to_have_text("Ended")
+        await expect(page.get_by_role("button", name="Take over")).to_be_hidden()
+        assert await page.locator("img").count() == 0
+        assert tab.complaints == []
+
+
+async def test_a_call_that_is_not_there_is_explained(tmp_path: Path) -> None:
+    async with looking_at(a_floor(), tmp_path, "#/calls/none") as tab:
+        await expect(tab.page.get_by_role("alert").last).to_contain_text("There is no such call.")
+
+
+async def test_a_role_sees_only_what_it_may_do(tmp_path: Path) -> None:
+    console = a_floor()
+    console.permissions = ["live", "history", "operations"]
+    async with looking_at(console, tmp_path, "#/calls/c0") as tab:
+        page = tab.page
+        await expect(page.locator("[data-turn]")).to_have_count(2)
+        for name in ("Listen", "Take over", "End call", "Send", "Right"):
+            await expect(page.get_by_role("button", name=name)).to_have_count(0)
+        assert await page.locator("nav[aria-label=Views] a").all_inner_texts() == [
+            "Live", "History", "Boards",
+        ]  # fmt: skip
+        await expect(page.locator(".switch-state")).to_have_count(0)
+        await page.goto(f"{console.url}/#/users")
+        await expect(page.get_by_role("table", name="Live calls")).to_be_visible()
+
+
+async def test_an_ended_session_leads_back_to_the_sign_in(tmp_path: Path) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path) as tab:
+        await expect(tab.page.locator("tbody tr")).to_have_count(12)
+        console.signed_in = False
+        console.refusals["/api/history"] = (401, "not_signed_in", "Please sign in.")
+        await tab.page.goto(f"{console.url}/#/history")
+        await expect(tab.page.get_by_label("User name")).to_be_visible()
+
+
+async def test_a_supervisors_wrong_clock_does_not_change_waiting_times(tmp_path: Path) -> None:
+    console = FakeConsole()
+    console.calls["c1"] = a_call("c1", stage="waiting", waiting_since=time.time() - 65)
+    async with looking_at(console, tmp_path) as tab:
+        await tab.page.clock.set_system_time(time.time() + 7_200)
+        await tab.page.reload()
+        await expect(tab.page.locator("tbody .c-wait")).to_have_text(re.compile("^1:"))
+        assert await tab.page.evaluate("Date.now() / 1000") > time.time() + 7_000

@@ -1,0 +1,112 @@
+// What a supervisor can do with a live call: the buttons, and the questions some of them ask.
+
+import { callPath, post, session } from "./api.js";
+import { button, el, setAttribute, setText } from "./dom.js";
+import { ask, field, say } from "./form.js";
+import { line } from "./line.js";
+import { live } from "./live.js";
+
+const DEEDS = [
+  { mode: "listen", label: "Listen", key: "l" },
+  { mode: "whisper", label: "Whisper", key: "w" },
+  { mode: "barge", label: "Barge in", key: "b" },
+  { mode: "takeover", label: "Take over", key: "t" },
+];
+
+export class Supervise {
+  #callId;
+  #busy = false;
+  #buttons = new Map();
+  #stops = [];
+
+  constructor(callId) {
+    this.#callId = callId;
+    for (const deed of DEEDS.filter(({ mode }) => session.can(mode))) {
+      this.#buttons.set(deed.mode, button(deed.label, {
+        icon: deed.mode, key: deed.key, tone: deed.mode === "takeover" ? "primary" : "", "aria-pressed": "false",
+        onclick: () => this.join(deed.mode),
+      }));
+    }
+    this.through = field("Through", { tag: "select", name: "through", options: [["", "This browser"], ...session.phones.map((phone) => [phone.uri, phone.name || phone.uri])] });
+    this.through.hidden = !session.phones.length;
+    this.handBack = session.can("handback") ? button("Hand back", { icon: "handback", key: "h", onclick: () => this.#askHandBack() }) : null;
+    this.end = session.can("end") ? button("End call", { icon: "end", tone: "danger", onclick: () => this.#askEnd() }) : null;
+    this.note = el("p", { class: "muted", role: "status" });
+    this.node = el("section", { class: "supervise", "aria-label": "Supervise" },
+      el("div", { class: "row wrap" }, [...this.#buttons.values()], this.handBack, this.through, el("span", { class: "grow" }), this.end), this.note);
+    const show = () => this.show(live.calls.get(callId));
+    line.addEventListener("change", show);
+    this.#stops.push(() => line.removeEventListener("change", show));
+  }
+
+  close() {
+    for (const stop of this.#stops) stop();
+  }
+
+  key(key) {
+    const deed = DEEDS.find((each) => each.key === key);
+    const target = deed ? this.#buttons.get(deed.mode) : key === "h" ? this.handBack : null;
+    if (!target || target.disabled || target.hidden) return false;
+    target.click();
+    return true;
+  }
+
+  show(call) {
+    if (!call) return;
+    const mine = line.on(this.#callId);
+    const other = call.supervisor && call.supervisor.name !== session.user ? call.supervisor : null;
+    const person = ["bridged", "supervised"].includes(call.stage);
+    for (const [mode, node] of this.#buttons) {
+      setAttribute(node, "aria-pressed", String(mine && line.mode === mode));
+      node.disabled = this.#busy || call.stage === "closing" || call.stage === "ringing";
+    }
+    const whisper = this.#buttons.get("whisper");
+    if (whisper) {
+      whisper.hidden = !person && !(mine && line.mode === "whisper");
+      whisper.title = "Only the person hears you";
+    }
+    if (this.handBack) this.handBack.hidden = !(mine && line.mode !== "listen") && !(call.supervisor?.name === session.user && call.supervisor.mode === "takeover");
+    setText(this.note, other ? `${other.name} is in this call (${other.mode}).`
+      : mine && line.mode === "takeover" ? "The caller hears you. The agent only listens."
+        : mine && line.mode === "barge" ? "Everybody hears you."
+          : mine && line.mode === "whisper" ? "Only the person hears you." : "");
+    this.note.hidden = !this.note.textContent;
+  }
+
+  async join(mode) {
+    if (this.#busy || (line.on(this.#callId) && line.mode === mode)) return;
+    this.#busy = true;
+    this.show(live.calls.get(this.#callId));
+    try {
+      await line.join(this.#callId, mode, this.through.input.value);
+    } catch (error) {
+      say(error.message, "bad");
+    } finally {
+      this.#busy = false;
+      this.show(live.calls.get(this.#callId));
+    }
+  }
+
+  async #askHandBack() {
+    const agreed = field("What was agreed?", {
+      tag: "textarea", name: "agreed", rows: 3, maxlength: 1000, required: true,
+      "data-missing": "The agent goes on from this: say what was agreed.",
+      hint: "The agent knows this when it goes on, and keeps to it.",
+    });
+    await ask({
+      title: "Hand back to the agent", asked: [agreed], confirm: "Hand back",
+      act: async (values) => {
+        if (line.on(this.#callId)) await line.handBack(values.agreed);
+        else await post(callPath(this.#callId, "hand-back"), { name: session.user, agreed: values.agreed });
+        say("The agent goes on.");
+      },
+    });
+  }
+
+  async #askEnd() {
+    await ask({
+      title: "End this call?", text: "The caller is disconnected at once.", confirm: "End call", tone: "danger",
+      act: () => post(callPath(this.#callId, "end"), { name: session.user }),
+    });
+  }
+}

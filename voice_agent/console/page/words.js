@@ -1,0 +1,103 @@
+// How numbers, times and states are written.
+
+const OF_DAY = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const TIME = new Intl.DateTimeFormat(undefined, OF_DAY);
+const DATE = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", ...OF_DAY });
+
+export const NONE = "–";
+
+export const STAGES = {
+  ringing: "Ringing",
+  with_agent: "With agent",
+  waiting: "Waiting",
+  bridged: "With a person",
+  supervised: "Supervised",
+  closing: "Ending",
+  ended: "Ended",
+};
+export const ROADS = {
+  verified: "Verified answer",
+  answer: "From documents",
+  action: "Action",
+  small_talk: "Small talk",
+  clarify: "Asked back",
+  person: "Person",
+  out_of_scope: "Out of scope",
+  decline: "Declined",
+  quote: "Quoted",
+};
+export const MOODS = { calm: "Calm", annoyed: "Annoyed", upset: "Upset", vulnerable: "Vulnerable" };
+export const MODES = { listen: "Listening", whisper: "Whispering", barge: "In the call", takeover: "Taken over" };
+export const GRADES = { right: "Right", wrong: "Wrong", unsafe: "Unsafe", person: "Should have been a person" };
+export const REASONS = {
+  asked: "Asked for a person",
+  misunderstood: "Not understood twice",
+  confidence: "Agent was not sure",
+  upset: "Upset",
+  vulnerable: "Vulnerable",
+  policy: "Only a person may decide",
+  limit: "Above the agent's limit",
+  repeated: "Asked the same again",
+  supervisor: "Supervisor's choice",
+  failed: "Technical trouble",
+  legal: "Legal matter",
+  medical: "Health or injury",
+};
+
+// "sent_to_person" → "Sent to person": for what the tables above do not know.
+export function plain(code) {
+  if (!code) return NONE;
+  const words = String(code).replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+export function word(table, code) {
+  return Object.hasOwn(table, code ?? "") ? table[code] : plain(code);
+}
+
+// Seconds as 0:07, 12:40 or 1:02:05.
+export function clock(seconds) {
+  if (!Number.isFinite(seconds)) return NONE;
+  const whole = Math.max(0, Math.floor(seconds));
+  const two = (n) => String(n).padStart(2, "0");
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
+export function time(unixS) {
+  return unixS ? TIME.format(unixS * 1000) : NONE;
+}
+
+export function day(unixS) {
+  return unixS ? DAY.format(unixS * 1000) : NONE;
+}
+
+export function date(unixS) {
+  return unixS ? DATE.format(unixS * 1000) : NONE;
+}
+
+export function ms(value) {
+  if (!Number.isFinite(value)) return NONE;
+  return value < 10_000 ? `${Math.round(value).toLocaleString()} ms` : `${(value / 1000).toFixed(1)} s`;
+}
+
+export function percent(share) {
+  return Number.isFinite(share) ? `${Math.round(share * 100)} %` : NONE;
+}
+
+export function number(value) {
+  if (value === null || value === undefined) return NONE;
+  if (!Number.isFinite(value)) return String(value);
+  return value.toLocaleString(undefined, { maximumFractionDigits: Math.abs(value) < 10 ? 2 : 1 });
+}
+
+export function count(n, one, many = `${one}s`) {
+  return `${n.toLocaleString()} ${n === 1 ? one : many}`;
+}
+
+// A browser caller has no number of its own.
+export function callerOf(call) {
+  return call.name || call.caller || (call.line === "webrtc" ? "Web caller" : "Unknown number");
+}
