@@ -90,7 +90,7 @@ class TurnSettings(Section):
 
     voice_threshold: float = Field(0.5, gt=0, lt=1, description="Silero probability that is voice")
     onset_ms: int = Field(60, ge=20, description="Voice this long begins an utterance")
-    interrupt_ms: int = Field(60, ge=40, description="Voice this long interrupts the agent")
+    interrupt_ms: int = Field(20, ge=20, description="Voice this long interrupts the agent")
     speculate_ms: int = Field(100, ge=40, description="Silence after which the answer is prepared")
     end_silence_ms: int = Field(240, ge=100, description="Silence that ends a complete sentence")
     max_silence_ms: int = Field(1600, ge=300, description="Silence that ends any utterance")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from voice_agent.answering.pace import Pace
 from voice_agent.answering.phrases import prepared_phrases
 from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.answering.road_chooser import RoadChooser
-from voice_agent.answering.writer import Writer
+from voice_agent.answering.writer import Writer, first_clause_s
 from voice_agent.config import ActionsSettings, ConfigError, LanguageModelSettings, Settings, secret
 from voice_agent.knowledge.index import Knowledge, load_embedder
 from voice_agent.knowledge.remembered import RememberedVectors
@@ -100,7 +98,9 @@ class Engines:
         await _until(self.model.ready)
         try:
             await self.model.warm(self.prompt.messages(""))
-            self.pace.note(await _first_clause_s(self.model, self.prompt))
+            self.pace.note(
+                await first_clause_s(self.model, self.prompt.messages("What can you do?"))
+            )
         except LanguageModelError as error:  # calls are answered from the passages meanwhile
             log.error("language_model_not_warmed", code=error.code, reason=str(error))
         self.warm = True
@@ -135,15 +135,6 @@ class Engines:
             await asyncio.to_thread(self.roads.close)
         await asyncio.to_thread(self.knowledge.close)
         await asyncio.to_thread(self.records.close)
-
-
-async def _first_clause_s(model: LanguageModel, prompt: AnswerPrompt) -> float:
-    """How long the model takes to say something short, its instructions being read: seconds."""
-    began = time.perf_counter()
-    async with aclosing(model.stream(prompt.messages("What can you do?"), max_tokens=12)) as items:
-        async for _ in items:
-            pass
-    return time.perf_counter() - began
 
 
 async def _until(ready: Callable[[], Awaitable[bool]]) -> None:

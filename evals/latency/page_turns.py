@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from evals.latency.figures import STOCK, Run, Turn, calls, gap_of, headline_part, turns
-from evals.latency.waterfall import LINE, NOTICING, PARTS
+from evals.latency.waterfall import LINE, NOTICING, PACKET_PHASE, PARTS
 
 MEANING = {
     NOTICING: "until the agent took the last sound for the last",
@@ -21,9 +21,10 @@ MEANING = {
     "gate": "letting it out",
     "playout": "until it left the gateway",
     LINE: "the telephone line and its buffers, both ways",
+    PACKET_PHASE: "a packet that the SIP stack held all call long, as its clock fell",
     "unexplained": "not accounted for by the agent's record",
 }
-_ORDER = (NOTICING, *PARTS, LINE, "unexplained")
+_ORDER = (NOTICING, *PARTS, LINE, PACKET_PHASE, "unexplained")
 _NAMES = {
     "questions": "Questions of a synthetic voice",
     "recorded": "Recorded people",

@@ -14,7 +14,7 @@ from typing import Any
 from evals.agent_record import KnownTurn, ask_record, matched
 from evals.demo import holds
 from evals.latency.material import Said
-from evals.latency.waterfall import noticing_ms, reconcile
+from evals.latency.waterfall import noticing_ms, reconcile_call
 from evals.rig import Rig
 from voice_agent.config import Settings, secret
 
@@ -158,10 +158,11 @@ def _of_record(known: KnownTurn) -> dict[str, Any]:
 def annotate(report: dict[str, Any], said: Mapping[str, Said], line: LineCost | None) -> None:
     """Name what was said, judge each answer that was heard out, and work out the waterfalls."""
     turns = report["turns"]
+    waterfalls = reconcile_call(turns, line.both_ways_ms if line else None)
     for sound in report.get("sounds", ()):
         made = said.get(Path(sound["sound"]).stem)
         sound["sound"] = made.words if made else Path(sound["sound"]).stem
-    for number, turn in enumerate(turns):
+    for number, (turn, waterfall) in enumerate(zip(turns, waterfalls, strict=True)):
         one = said.get(Path(turn["said"]).stem)
         turn["file"] = Path(turn["said"]).name
         turn["said"] = one.words if one else turn["said"]
@@ -170,5 +171,4 @@ def annotate(report: dict[str, Any], said: Mapping[str, Said], line: LineCost | 
         turn["right"] = (
             all(holds(turn["answer"], fact) for fact in one.must_say) if one and judged else None
         )
-        waterfall = reconcile(turn, line.both_ways_ms if line else None)
         turn["waterfall"] = waterfall.as_json() if waterfall else None

@@ -4,13 +4,16 @@ The agent's record of a turn splits its wait into consecutive parts, from the ca
 sample, as it arrived on the agent's clock, to the reply's first sample leaving the gateway. What
 the wire and its buffers need on top was measured beforehand without any thinking (``line``). The
 agent takes the speech for over a little before or after it is (``noticing``), which shows where
-both clocks are known. What is left of the wire's figure is unexplained, and is said.
+both clocks are known. The clocks of gateway, SIP stack and caller meet in a phase of each call's
+own: the stack may hold one packet more all call long (``packet_phase``, never more than a packet).
+What is left of the wire's figure is unexplained, and is said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 PARTS = (
@@ -26,6 +29,8 @@ PARTS = (
 """As the agent records them, in the order in which they are spent."""
 NOTICING = "noticing"
 LINE = "line"
+PACKET_PHASE = "packet_phase"
+PACKET_MS = 20.0
 AGREE_MS = 30.0
 """A difference so large is looked into."""
 ROUNDING_MS = 1.0
@@ -46,7 +51,24 @@ class Waterfall:
         return asdict(self)
 
 
-def reconcile(turn: Mapping[str, Any], line_ms: float | None) -> Waterfall | None:
+def reconcile_call(
+    turns: Sequence[Mapping[str, Any]], line_ms: float | None
+) -> list[Waterfall | None]:
+    """The waterfalls of one call's turns, its packet phase told from all of them."""
+    if line_ms is None:
+        return [reconcile(turn, None) for turn in turns]
+    rests = [
+        found.unexplained_ms
+        for turn in turns
+        if (found := reconcile(turn, line_ms)) and turn.get("agent_turns", 1) == 1
+    ]
+    phase_ms = min(PACKET_MS, max(0.0, median(rests))) if len(rests) > 1 else 0.0
+    return [reconcile(turn, line_ms, phase_ms) for turn in turns]
+
+
+def reconcile(
+    turn: Mapping[str, Any], line_ms: float | None, phase_ms: float = 0.0
+) -> Waterfall | None:
     """The waterfall of a turn of the wire; ``None`` when it has no answer, began before the caller
     had finished, or the agent did not record its parts.
 
@@ -62,6 +84,8 @@ def reconcile(turn: Mapping[str, Any], line_ms: float | None) -> Waterfall | Non
         parts = {NOTICING: round(noticing_ms, 1), **parts}
     if line_ms is not None:
         parts[LINE] = round(line_ms, 1)
+    if phase_ms:
+        parts[PACKET_PHASE] = round(phase_ms, 1)
     unexplained_ms = round(wire_ms - sum(parts.values()), 1)
     why = _why(turn, unexplained_ms, line_ms) if abs(unexplained_ms) > AGREE_MS else ""
     return Waterfall(float(wire_ms), parts, unexplained_ms, why)

@@ -8,7 +8,7 @@ import pytest
 
 from evals.latency.figures import BY_NAME, written
 from evals.latency.summary import summarise
-from evals.latency.waterfall import reconcile
+from evals.latency.waterfall import reconcile, reconcile_call
 from tests.evals.bench_runs import call, full_run, run, sound, turn
 
 
@@ -172,6 +172,23 @@ def test_a_large_difference_says_where_it_went(
     found = reconcile(recorded_turn(600.0, **more), line_ms)
     assert found is not None
     assert found.why == why
+
+
+def test_a_packet_that_the_stack_holds_all_call_long_is_a_part_of_its_own() -> None:
+    found = reconcile_call([recorded_turn(452.0), recorded_turn(446.0), recorded_turn(449.0)], 80.0)
+    assert [one and one.parts["packet_phase"] for one in found] == [19.0] * 3
+    assert [one and one.unexplained_ms for one in found] == [3.0, -3.0, 0.0]
+
+
+def test_no_more_than_one_packet_of_a_call_is_taken_for_its_phase() -> None:
+    found = reconcile_call([recorded_turn(600.0), recorded_turn(600.0)], 80.0)
+    assert [one and one.unexplained_ms for one in found] == [150.0, 150.0]
+
+
+def test_a_call_of_one_turn_tells_no_phase() -> None:
+    (found,) = reconcile_call([recorded_turn(449.0)], 80.0)
+    assert found is not None
+    assert "packet_phase" not in found.parts
 
 
 def test_a_record_whose_parts_do_not_add_up_is_said() -> None:

@@ -35,6 +35,7 @@ from tests.voice_agent.fakes import (
 )
 from voice_agent.agent import AgentServer
 from voice_agent.answering.actions.systems import CompanySystems
+from voice_agent.answering.pace import Pace
 from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.answering.writer import Writer
 from voice_agent.config import Settings
@@ -134,6 +135,7 @@ class Bench:
     actions: CompanySystems | None = None
     roads: Any = None
     larger: FakeModel | None = None
+    pace: Pace = field(default_factory=Pace)
 
     @asynccontextmanager
     async def agent(self) -> AsyncIterator[TestClient[Any, Any]]:
@@ -148,6 +150,7 @@ class Bench:
             prompt=AnswerPrompt("Answer for {company}.", "Fernhill Home"),
             actions=self.actions,
             roads=self.roads,
+            pace=self.pace,
             larger=Writer(self.larger, "larger") if self.larger else None,
             warm=True,
         )

@@ -13,6 +13,7 @@ from tests.voice_agent.fakes import (
 )
 from voice_agent.answering import phrases
 from voice_agent.answering.language_model_errors import Unreachable
+from voice_agent.answering.pace import MEASURE_AFTER
 from voice_agent.speech.fillers import FILLERS
 from voice_agent.speech.transcriber import TranscriberError
 
@@ -34,6 +35,21 @@ async def test_a_model_that_is_late_is_stopped_and_the_passage_is_the_answer() -
         await gateway.speak()
         await gateway.until_said("Standard delivery costs $4.95.")
     assert bench.model.cancelled == 1
+
+
+async def test_a_model_known_to_be_slow_is_measured_without_a_caller_waiting_for_it() -> None:
+    bench = Bench(ears=FakeEars("How much is standard delivery?"))
+    bench.pace.note(30.0)
+    for _ in range(MEASURE_AFTER - 1):
+        bench.pace.note_not_asked()
+    async with bench.greeted() as gateway:
+        bench.model.late = True
+        await gateway.speak()
+        await gateway.until_said("Standard delivery costs $4.95.")
+        assert bench.pace.hopeless(1.0)
+        bench.model.release.set()
+        await gateway.until(lambda: not bench.pace.hopeless(29.0))
+    assert len(bench.model.asked) == 1
 
 
 async def test_a_late_answer_is_preceded_by_a_filler_that_is_no_part_of_it() -> None:

@@ -22,7 +22,7 @@ from voice_agent.answering.grounded_answer import CERTAIN_COVERAGE, GroundedAnsw
 from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.pace import Pace
 from voice_agent.answering.prompt import AnswerPrompt
-from voice_agent.answering.writer import Model, Writer
+from voice_agent.answering.writer import Model, Writer, first_clause_s
 from voice_agent.config import AnsweringSettings
 from voice_agent.frames import (
     ClauseForeseen,
@@ -156,6 +156,23 @@ class Answerer(ReplyStage):
             self._warming.cancel()
             self._warming = None
 
+    def _measure(self, writer: Writer, reply: Reply, history: tuple[tuple[str, str], ...]) -> None:
+        """See whether a model that was too slow still is, while the caller hears the answer."""
+        self._stop_warming()
+        self._warming_passages = ()
+        before = self._messages("", reply.read, history)
+        self._warming = asyncio.create_task(
+            self._time(writer, before, self._messages(reply.question, reply.read, history))
+        )
+
+    @staticmethod
+    async def _time(writer: Writer, before: Sequence[Message], asked: Sequence[Message]) -> None:
+        try:
+            await writer.model.warm(before)  # as it is for a caller whose passages were foreseen
+            writer.pace.note_measured(await first_clause_s(writer.model, asked))
+        except LanguageModelError as error:  # it stays as slow as it was
+            log.info("model_not_measured", code=error.code)
+
     async def _wait_for_warming(self, passages: Sequence[Passage]) -> None:
         if self._warming is None or self._warming.done():
             return
@@ -175,9 +192,10 @@ class Answerer(ReplyStage):
             quote = (await weighing).quote  # perhaps the model is not asked at all
             if pace.hopeless(HEAD_START_S + self._patience_s(quote)):
                 await self._foresee_quote(quote)
-                pace.note_not_asked()
                 metrics.repairs.labels(reason="hopeless").inc()
                 await self._do_without_model(reply, quote)
+                if pace.note_not_asked():
+                    self._measure(self._writer(reply), reply, history)
                 return
         begun = asyncio.Event()
         writing = asyncio.create_task(self._generate(reply, history, weighing, begun))

@@ -6,11 +6,8 @@ from collections import deque
 from statistics import median
 
 REMEMBERED = 5
-OPTIMISM = 0.97
-"""Each time the model is not even asked it is believed a little faster, so that it is asked again
-some day: the load that made it slow may be gone."""
-
-
+MEASURE_AFTER = 10
+"""So often not asked, a model is worth a look: the load that made it slow may be gone."""
 AT_LEAST_FACTOR = 2.0
 """A model that had not begun would hardly have begun the moment after; with less it is asked again
 and again on a slow machine, and each caller waits in vain."""
@@ -21,6 +18,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._recent: deque[float] = deque(maxlen=REMEMBERED)
+        self._not_asked = 0
 
     @property
     def expected_s(self) -> float:
@@ -39,6 +37,13 @@ class Pace:
         """Whether it is not worth asking when so much time is left."""
         return self.expected_s > patience_s
 
-    def note_not_asked(self) -> None:
-        """It was not asked, because that was hopeless."""
-        self._recent = deque((took_s * OPTIMISM for took_s in self._recent), REMEMBERED)
+    def note_not_asked(self) -> bool:
+        """It was not asked, because that was hopeless; true when it should be measured again, while
+        nobody waits for it."""
+        self._not_asked = (self._not_asked + 1) % MEASURE_AFTER
+        return self._not_asked == 0
+
+    def note_measured(self, took_s: float) -> None:
+        """It took so long while nobody waited: what was known before is out of date."""
+        self._recent.clear()
+        self._recent.append(took_s)

@@ -5,12 +5,15 @@ Where two are configured, simple requests go to the small one and hard ones to t
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from voice_agent.answering.chat_protocol import Item, Message
+from voice_agent.answering.chat_protocol import Item, Message, Token
 from voice_agent.answering.pace import Pace
+from voice_agent.speech.clauses import ClauseSplitter
 
 
 class Model(Protocol):
@@ -35,3 +38,17 @@ class Writer:
     model: Model
     name: str
     pace: Pace = field(default_factory=Pace)
+
+
+async def first_clause_s(model: Model, messages: Sequence[Message]) -> float:
+    """How long the model takes to its first clause, in seconds.
+
+    Raises:
+        LanguageModelError: it does not answer.
+    """
+    began, splitter = time.perf_counter(), ClauseSplitter()
+    async with aclosing(model.stream(messages)) as items:
+        async for item in items:
+            if isinstance(item, Token) and splitter.feed(item.text):
+                break
+    return time.perf_counter() - began

@@ -79,7 +79,9 @@ PART_AFTER_MS = 12_000
 GIVE_UP_MS = 15_000
 """A committed reply unheard for so long is lost, and the caller is spoken to again."""
 HYSTERESIS = 0.15
-"""Voice goes on at a probability this much below the one that begins it."""
+"""Voice goes on at a probability this much below the one that begins it. It also interrupts there:
+an agent that falls silent for nothing goes on at once, and soft first sounds take 0.1 s longer to
+be certain of."""
 
 
 class Caller(Enum):
@@ -197,9 +199,9 @@ class TurnEngine:
 
     def _is_voiced(self, voice: VoiceMeasured) -> bool:
         threshold = self._settings.voice_threshold
-        if self._caller is Caller.SPEAKING:
-            threshold -= HYSTERESIS
         speaking = self._caller is Caller.SPEAKING
+        if speaking or self._agent_talking():
+            threshold -= HYSTERESIS
         faint = speaking and is_faint(voice.level_db, self._level_db)
         return voice.probability >= threshold and not faint
 
@@ -208,7 +210,9 @@ class TurnEngine:
         return self._agent_talking() and self._run_peak_db < self._level_db - BACKGROUND_DB
 
     def _watch_for_voice(self) -> list[Decision]:
-        if self._voice_run_ms < self._settings.onset_ms or self._in_background():
+        talking = self._agent_talking()
+        onset_ms = self._settings.interrupt_ms if talking else self._settings.onset_ms
+        if self._voice_run_ms < onset_ms or self._in_background():
             return []
         self._caller = Caller.SPEAKING
         self._began_ms = self._first_voice_ms = self._now_ms - self._voice_run_ms
@@ -221,16 +225,14 @@ class TurnEngine:
             self._committed = None
             self._rhythm = Rhythm(self._rhythm.turns - 1, self._rhythm.pauses + 1)
             decisions.append(DropReply(reply))
-        return [*decisions, BeginUtterance(self._began_ms)]
+        return [*decisions, BeginUtterance(self._began_ms), *self._interrupt()]
 
     def _follow_voice(self, voiced: bool, step_ms: int) -> list[Decision]:
         decisions: list[Decision] = []
         if voiced:
             self._last_voice_ms = self._now_ms
             self._voiced_ms += step_ms
-            if self._interrupts():
-                self._stopped = True
-                decisions.append(StopAgent(self._now_ms))
+            decisions += self._interrupt()
             if self._now_ms - self._last_interim_ms >= INTERIM_EVERY_MS:
                 self._last_interim_ms = self._now_ms
                 decisions.append(TranscribeInterim(self._now_ms))
@@ -246,10 +248,13 @@ class TurnEngine:
             decisions.append(ExaminePause(self._pause, self._now_ms))
         return decisions
 
-    def _interrupts(self) -> bool:
+    def _interrupt(self) -> list[Decision]:
         long_enough = self._voice_run_ms >= self._settings.interrupt_ms
         heard = self._agent_talking() and not self._in_background()
-        return long_enough and heard and not self._stopped
+        if not (long_enough and heard) or self._stopped:
+            return []
+        self._stopped = True
+        return [StopAgent(self._now_ms)]
 
     def _follow_pause(self) -> list[Decision]:
         too_long = self._now_ms - self._began_ms >= self._settings.max_utterance_s * 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voice_agent.answering.pace import Pace
+from voice_agent.answering.pace import MEASURE_AFTER, Pace
 
 
 def test_a_model_nothing_is_known_of_is_asked() -> None:
@@ -31,11 +31,17 @@ def test_giving_up_early_says_nothing_good_about_the_model() -> None:
     assert pace.expected_s == 1.5
 
 
-def test_a_model_that_is_never_asked_is_tried_again_some_day() -> None:
+def test_a_model_that_is_not_asked_is_measured_now_and_then() -> None:
     pace = Pace()
     pace.note(1.0)
-    asked_after = 0
-    while pace.hopeless(0.5):
-        pace.note_not_asked()
-        asked_after += 1
-    assert 5 < asked_after < 100
+    due = [pace.note_not_asked() for _ in range(3 * MEASURE_AFTER)]
+    assert due.count(True) == 3
+    assert pace.hopeless(0.5)
+
+
+def test_a_measurement_counts_more_than_what_was_before() -> None:
+    pace = Pace()
+    for _ in range(5):
+        pace.note(1.5)
+    pace.note_measured(0.2)
+    assert not pace.hopeless(0.4)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.voice_agent.turns.line import PAUSE_MS, SETTINGS, Line, ask
+from tests.voice_agent.turns.line import LOUD_DB, PAUSE_MS, SETTINGS, Line, ask
 from voice_agent.config import TurnSettings
 from voice_agent.turns import events as e
-from voice_agent.turns.engine import GIVE_UP_MS
+from voice_agent.turns.engine import GIVE_UP_MS, HYSTERESIS
 from voice_agent.turns.keypad import KEYS_END_MS
 
 
@@ -128,13 +128,27 @@ def test_a_noise_without_words_lets_the_agent_go_on() -> None:
     assert len(line.of(e.ResumeAgent)) == 1
 
 
-def test_a_short_sound_does_not_stop_the_agent() -> None:
+def test_a_sound_shorter_than_asked_for_does_not_stop_the_agent() -> None:
+    line = Line(SETTINGS.model_copy(update={"interrupt_ms": 100}))
+    ask(line)
+    line.tell(e.AgentHeard(True))
+    line.speak(80)
+    line.silence(60)
+    assert line.of(e.StopAgent) == []
+
+
+def test_a_first_sound_that_may_be_a_voice_stops_the_agent_at_once() -> None:
     line = Line()
     ask(line)
     line.tell(e.AgentHeard(True))
-    line.speak(SETTINGS.interrupt_ms - 60)
-    line.silence(60)
-    assert line.of(e.StopAgent) == []
+    decided = line.pass_time(20, SETTINGS.voice_threshold - HYSTERESIS, LOUD_DB)
+    assert [type(decision) for decision in decided] == [e.BeginUtterance, e.StopAgent]
+
+
+def test_the_same_sound_is_no_utterance_while_the_agent_is_silent() -> None:
+    line = Line()
+    line.pass_time(200, SETTINGS.voice_threshold - HYSTERESIS, LOUD_DB)
+    assert line.decisions == []
 
 
 def test_okay_answers_the_agent_when_it_is_silent() -> None:
