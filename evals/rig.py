@@ -58,6 +58,7 @@ def derive(settings: Settings, folder: Path, human_port: int) -> dict[str, Any]:
     gateway["agent"]["url"] = f"ws://127.0.0.1:{media_port}/media"
     gateway["human"]["uri"] = f"sip:human@127.0.0.1:{human_port}"
     gateway["recording"] = {"enabled": True, "folder": str(folder / "recordings")}
+    tree["console"]["enabled"] = False
     tree["media"].update(host=LOOPBACK, port=media_port)
     tree["speech"]["synthesiser"].update(host=LOOPBACK, port=free_port(LOOPBACK))
     tree["records"]["path"] = str(folder / "records.sqlite")

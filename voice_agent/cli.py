@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voice_agent.commands import actions, answering, bench, evaluate, knowledge, models
+from voice_agent.commands import (
+    actions,
+    answering,
+    audit,
+    bench,
+    console,
+    evaluate,
+    knowledge,
+    models,
+)
 from voice_agent.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption, read_settings
 
 if TYPE_CHECKING:
@@ -30,6 +39,8 @@ app.add_typer(actions.app, name="actions")
 app.add_typer(bench.app, name="bench")
 app.add_typer(answering.app, name="answering")
 app.add_typer(evaluate.app, name="eval")
+app.add_typer(console.app, name="console")
+app.add_typer(audit.app, name="audit")
 
 
 @app.command()

@@ -11,6 +11,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
 from telephony.settings import GatewaySettings, Section
+from voice_agent.console.settings import ConsoleSettings
 from voice_agent.knowledge.sources.settings import SourceList
 
 
@@ -289,6 +290,7 @@ class Settings(Section):
     handoff: HandoffSettings = HandoffSettings()
     safety: SafetySettings = SafetySettings()
     records: RecordsSettings = RecordsSettings()
+    console: ConsoleSettings = ConsoleSettings()
     logging: LoggingSettings = LoggingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 

@@ -74,6 +74,8 @@ def ports(settings: Settings) -> list[Port]:
         needed += [Port("SIP", kind, sip.host, sip.port) for kind in ("udp", "tcp")]
         if sip.tls:
             needed.append(Port("SIP over TLS", "tcp", sip.host, sip.tls.port))
+    if settings.console.enabled:
+        needed.append(Port("console", "tcp", settings.console.host, settings.console.port))
     return needed
 
 
@@ -162,6 +164,11 @@ def plan(
     wanted.append(
         Process("gateway", tuple(command), ready, priority=30, stop_wait_s=20, autostart=False)
     )
+    if settings.console.enabled:
+        console = settings.console
+        command = [python, "-m", "voice_agent", "console", "--config", str(config)]
+        ready = http_url(console.host, console.port, "/readyz")
+        wanted.append(Process("console", tuple(command), ready, priority=40, stop_wait_s=5))
     return wanted
 
 

@@ -58,11 +58,13 @@ class Addresses:
 def addresses(settings: Settings) -> Addresses:
     """What a person types into a browser or a phone."""
     web, sip, media = settings.gateway.web, settings.gateway.sip, settings.media
+    console = settings.console
     port = "" if sip.port == 5060 else f":{sip.port}"
     return Addresses(
         page=http_url(web.host, web.port) if web.enabled else "",
         sip=f"sip:{sip.user}@{loopback_of(sip.host)}{port}" if sip.enabled else "",
         agent=http_url(media.host, media.port),
+        console=http_url(console.host, console.port) if console.enabled else "",
     )
 
 

@@ -39,6 +39,7 @@ def settings_with(engine: Engine, folder: Path) -> Path:
             "prompts": str(folder / "prompts"),
         },
         "media": {"port": media},
+        "console": {"enabled": False},
         "models": {"folder": str(MODELS.resolve())},
         "speech": {"synthesiser": {"port": free_port()}},
         "turns": {"filler_after_ms": 60_000},  # the first sound is the answer's

@@ -189,7 +189,7 @@ def test_people_are_told_addresses_they_can_reach() -> None:
 def test_the_gateway_stops_before_the_agent_and_the_engines_last() -> None:
     processes = plan(Settings(), Path("c.yaml"), voice=Path("v.onnx"), language_model=Path("m"))
     by_priority = sorted(processes, key=lambda process: -process.priority)
-    assert [process.name for process in by_priority[:2]] == ["gateway", "agent"]
+    assert [process.name for process in by_priority[:3]] == ["console", "gateway", "agent"]
 
 
 def test_documents_are_watched_only_when_asked_for() -> None:
@@ -198,8 +198,8 @@ def test_documents_are_watched_only_when_asked_for() -> None:
         processes = plan(settings, Path("c.yaml"), voice=None, language_model=None)
         return [process.name for process in processes]
 
-    assert names() == ["agent", "gateway"]
-    assert names(watch_s=10) == ["agent", "knowledge-watcher", "gateway"]
+    assert names() == ["agent", "gateway", "console"]
+    assert names(watch_s=10) == ["agent", "knowledge-watcher", "gateway", "console"]
 
 
 def test_a_build_that_fails_stops_serve_only_when_nothing_answers(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_language_model_that_runs_elsewhere_is_not_started() -> None:
     remote = {"answering": {"model": {"serve": False, "url": "http://gpu.example:8000/v1"}}}
     settings = Settings.model_validate(remote)
     processes = plan(settings, Path("c.yaml"), voice=Path("v.onnx"), language_model=None)
-    assert [process.name for process in processes] == ["synthesiser", "agent", "gateway"]
+    assert [process.name for process in processes] == ["synthesiser", "agent", "gateway", "console"]
     assert "language model" not in [port.of for port in ports(settings)]
 
 

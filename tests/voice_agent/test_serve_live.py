@@ -49,6 +49,7 @@ def config(tmp_path: Path) -> Path:
             "prompts": str(tmp_path / "prompts"),
         },
         "media": {"port": media},
+        "console": {"port": free_port(), "folder": str(tmp_path / "console")},
         "models": {"folder": str(ROOT / "var" / "models")},
         "speech": {"synthesiser": {"port": free_port()}},
         "knowledge": {

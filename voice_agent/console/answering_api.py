@@ -1,0 +1,94 @@
+"""The kill switch: who may take the agent off the phones, and how they are told apart."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from aiohttp import web
+
+from telephony.kill_switch import (
+    Scope,
+    SwitchFile,
+    SwitchRefused,
+    SwitchUnreadable,
+    as_rows,
+)
+from voice_agent.console.audit import AuditUnwritable
+from voice_agent.console.desk import Desk
+from voice_agent.console.endpoints import Endpoint, body_of, signed_in, text_of
+from voice_agent.console.errors import BadRequest, Unavailable
+from voice_agent.console.gateway_link import GatewayUnreachable
+from voice_agent.console.roles import Permission
+
+SCOPES = ("all", "queue", "route")
+
+
+class AnsweringApi:
+    """``/api/answering``."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._file = SwitchFile(desk.settings.gateway.kill_switch)
+
+    def endpoints(self) -> list[Endpoint]:
+        """What this part answers."""
+        return [
+            Endpoint("GET", "/api/answering", Permission.ANSWERING, self._read),
+            Endpoint("PUT", "/api/answering", Permission.KILL_SWITCH, self._switch),
+        ]
+
+    async def _read(self, _: web.Request) -> web.Response:
+        return web.json_response(self._with_names(await self._switches()))
+
+    async def _switch(self, request: web.Request) -> web.Response:
+        body = await body_of(request)
+        scope, name = text_of(body, "scope", most=10), text_of(body, "name", required=False)
+        reason, on = text_of(body, "reason", most=300), body.get("on")
+        if scope not in SCOPES or (scope != "all" and not name):
+            raise BadRequest("`scope` is all, queue or route; the last two have a `name`.")
+        if not isinstance(on, bool):
+            raise BadRequest("`on` must be true (agents answer nobody) or false.")
+        by = signed_in(request).user
+        try:
+            await self._desk.note(
+                request, "kill_switch_on" if on else "kill_switch_off", scope, name=name,
+                reason=reason,
+            )  # fmt: skip
+        except AuditUnwritable:
+            if not on:  # taking the agent off the phones must work whatever else does not:
+                raise  # the gateway keeps who did it and why as well
+        asked = {"scope": scope, "name": name, "on": on, "reason": reason, "by": by}
+        try:
+            answer = await self._desk.link.put("/v1/answering", asked)
+            await self._desk.live.refresh_answering()
+        except GatewayUnreachable:  # its file is enough: the gateway goes by it once it can again
+            answer = await self._throw_in_file(scope, name, on, reason, by)
+        return web.json_response(self._with_names(answer))
+
+    async def _switches(self) -> dict[str, Any]:
+        try:
+            return await self._desk.link.get("/v1/answering")
+        except GatewayUnreachable:
+            try:
+                state = await asyncio.to_thread(self._file.read)
+            except SwitchUnreadable as error:
+                raise Unavailable(str(error)) from error
+            return {"switches": as_rows(state.switches), "gateway": "down"}
+
+    async def _throw_in_file(
+        self, scope: str, name: str, on: bool, reason: str, by: str
+    ) -> dict[str, Any]:
+        try:
+            state = await asyncio.to_thread(
+                self._file.throw, on=on, scope=cast(Scope, scope), name=name, reason=reason, by=by
+            )
+        except SwitchRefused as error:
+            raise BadRequest(str(error)) from error
+        return {"switches": as_rows(state.switches), "gateway": "down"}
+
+    def _with_names(self, answering: dict[str, Any]) -> dict[str, Any]:
+        """With what can be switched, for the page to choose from."""
+        gateway = self._desk.settings.gateway
+        queues = {"main", *gateway.human.queues, *gateway.routes.values()}
+        return {**answering, "queues": sorted(queues), "routes": sorted(gateway.routes)}

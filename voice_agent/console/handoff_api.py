@@ -1,0 +1,137 @@
+"""The screen of the human agent who is rung: why the caller comes; accept or decline by click."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from voice_agent.console.desk import Desk
+from voice_agent.console.endpoints import Endpoint, signed_in
+from voice_agent.console.errors import NotFound
+from voice_agent.console.gateway_link import call_path
+from voice_agent.console.live_api import call_id_of, live_turns, stream
+from voice_agent.console.roles import Permission
+
+_OF_CALL = frozenset({"call_changed", "call_ended", "turn", "suggestions"})
+
+
+class HandoffApi:
+    """``/api/handoffs``: calls that are handed to people, and nothing of any other call."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def endpoints(self) -> list[Endpoint]:
+        """What this part answers."""
+        needs, one = Permission.HANDOFF, "/api/handoffs/{call_id}"
+        return [
+            Endpoint("GET", "/api/handoffs", needs, self._offered),
+            Endpoint("GET", one, needs, self._screen),
+            Endpoint("GET", f"{one}/events", needs, self._events),
+            Endpoint("POST", f"{one}/accept", needs, self._accept),
+            Endpoint("POST", f"{one}/decline", needs, self._decline),
+        ]
+
+    async def _offered(self, _: web.Request) -> web.Response:
+        shown = []
+        for call in list(self._desk.live.state.calls.values()):
+            if (handoff := _handoff_of(call)) is not None:
+                row = await asyncio.to_thread(self._desk.history.handoff, call["call_id"])
+                shown.append(_screen(call, handoff, row))
+        return web.json_response({"handoffs": shown})
+
+    async def _screen(self, request: web.Request) -> web.Response:
+        call_id, call, handoff, row = await self._find(request)
+        await self._desk.note(request, "handoff_read", call_id)
+        screen = _screen(call or {"call_id": call_id}, handoff or {}, row)
+        live = live_turns(self._desk, call_id, words=True)
+        if live:
+            screen["turns"] = [
+                {"caller": each.get("caller", ""), "agent": each.get("agent", "")}
+                for each in live[-8:]
+            ]
+        screen["suggestions"] = self._desk.live.state.suggestions.get(call_id, [])
+        return web.json_response(screen)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        """What happens on that one call, for as long as it is handed to a person."""
+        call_id, _, _, _ = await self._find(request)
+
+        def view(event: dict[str, Any]) -> dict[str, Any] | None:
+            of = event.get("call_id") or (event.get("call") or {}).get("call_id")
+            return event if event.get("event") in _OF_CALL and of == call_id else None
+
+        return await stream(self._desk, request, view)
+
+    async def _accept(self, request: web.Request) -> web.Response:
+        return await self._decide(request, "accept")
+
+    async def _decline(self, request: web.Request) -> web.Response:
+        return await self._decide(request, "decline")
+
+    async def _decide(self, request: web.Request, decision: str) -> web.Response:
+        call_id, _, _, _ = await self._find(request)
+        await self._desk.note(request, f"handoff_{decision}", call_id)
+        asked = {"decision": decision, "name": signed_in(request).user}
+        return web.json_response(await self._desk.link.post(call_path(call_id, "handoff"), asked))
+
+    async def _find(
+        self, request: web.Request
+    ) -> tuple[str, dict[str, Any] | None, dict[str, Any] | None, dict[str, Any] | None]:
+        """A call that is or was handed over; human agents are shown no other.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        call_id = call_id_of(request)
+        call = self._desk.live.state.calls.get(call_id)
+        handoff = _handoff_of(call) if call else None
+        row = await asyncio.to_thread(self._desk.history.handoff, call_id)
+        if handoff is None and row is None:
+            raise NotFound("No call of that id is handed to a person.")
+        return call_id, call, handoff, row
+
+
+def _handoff_of(call: Mapping[str, Any]) -> dict[str, Any] | None:
+    handoff = call.get("handoff")
+    return dict(handoff) if isinstance(handoff, Mapping) else None
+
+
+def _screen(
+    call: Mapping[str, Any], handoff: Mapping[str, Any], row: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What the person sees, from the live call and from the recorded brief."""
+    given = (row or {}).get("brief") or handoff.get("brief") or {}
+    brief: Mapping[str, Any] = given if isinstance(given, Mapping) else {"wants": str(given)}
+    turns = [
+        {"caller": each[0], "agent": each[1]} if isinstance(each, list | tuple) else each
+        for each in brief.get("turns") or []
+    ]
+    return {
+        "call_id": call["call_id"],
+        "state": _STATES.get(str(handoff.get("state") or (row or {}).get("state") or ""), "over"),
+        "reason": brief.get("reason") or handoff.get("reason") or (row or {}).get("reason") or "",
+        "queue": (row or {}).get("queue") or call.get("queue") or "",
+        "who": brief.get("who") or "",
+        "number": brief.get("caller") or call.get("caller") or "",
+        "verified": bool(brief.get("verified")),
+        "wants": brief.get("wants") or "",
+        "tried": brief.get("tried") or [],
+        "promised": brief.get("promised") or [],
+        "mood": brief.get("mood") or call.get("mood") or "",
+        "turns": turns,
+        "suggested": brief.get("next_step") or brief.get("suggested") or "",
+        "spoken_brief": (row or {}).get("spoken") or "",
+        "waiting_since": call.get("waiting_since"),
+        "steps": (row or {}).get("steps") or [],
+    }
+
+
+_STATES = {
+    **dict.fromkeys(("offered", "asked", "ringing", "waiting", "queued", "announcing"), "offered"),
+    **dict.fromkeys(("accepted", "bridged", "connected", "talking"), "accepted"),
+    **dict.fromkeys(("declined", "busy", "no_answer", "failed"), "declined"),
+}

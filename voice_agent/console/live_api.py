@@ -1,0 +1,176 @@
+"""Live calls for supervisors: what happens, and everything that may be done about it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import web
+
+from voice_agent.console.board_state import call_for, event_for, turn_for
+from voice_agent.console.desk import Desk
+from voice_agent.console.endpoints import Endpoint, body_of, require, signed_in, text_of
+from voice_agent.console.errors import BadRequest, ConsoleError, NotFound
+from voice_agent.console.gateway_link import call_path
+from voice_agent.console.history import CALL_ID
+from voice_agent.console.roles import GRANTS, Permission
+
+HEARTBEAT_S = 5.0
+"""A stream says that it lives so often, and looks whether its session still does."""
+_MODES = {
+    "listen": Permission.LISTEN,
+    "whisper": Permission.WHISPER,
+    "barge": Permission.BARGE,
+    "takeover": Permission.TAKEOVER,
+}
+_MAX_SDP_CHARS = 64 * 1024
+
+View = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
+class LiveApi:
+    """``/api/events``, ``/api/calls`` and what is done to a live call."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def endpoints(self) -> list[Endpoint]:
+        """What this part answers."""
+        p, modes = Permission, tuple(_MODES.values())
+        call = "/api/calls/{call_id}"
+        return [
+            Endpoint("GET", "/api/events", p.LIVE, self._events),
+            Endpoint("GET", "/api/calls", p.LIVE, self._calls),
+            Endpoint("POST", f"{call}/supervise", p.LISTEN, self._supervise, modes),
+            Endpoint("POST", f"{call}/mode", p.LISTEN, self._mode, modes),
+            Endpoint("POST", f"{call}/leave", p.LISTEN, self._leave),
+            Endpoint("POST", f"{call}/hand-back", p.HANDBACK, self._hand_back),
+            Endpoint("POST", f"{call}/steer", p.STEER, self._steer),
+            Endpoint("POST", f"{call}/end", p.END, self._end),
+        ]
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        words = Permission.WORDS in GRANTS[signed_in(request).role]
+
+        def view(event: dict[str, Any]) -> dict[str, Any] | None:
+            return event_for(event, words=words)
+
+        return await stream(self._desk, request, view)
+
+    async def _calls(self, request: web.Request) -> web.Response:
+        words = Permission.WORDS in GRANTS[signed_in(request).role]
+        state = self._desk.live.state
+        calls = [call_for(each, words=words) for each in state.calls.values()]
+        return web.json_response({"calls": calls, "gateway": "up" if state.gateway_up else "down"})
+
+    async def _supervise(self, request: web.Request) -> web.Response:
+        body = await body_of(request)
+        mode = self._mode_of(request, body)
+        asked: dict[str, Any] = {"mode": mode, "name": signed_in(request).user}
+        if "uri" in body:
+            asked["uri"] = text_of(body, "uri", most=200)
+        else:
+            asked["sdp"] = _sdp(body)
+        return await self._do(request, "supervise", asked, audited=mode, by_phone="uri" in asked)
+
+    async def _mode(self, request: web.Request) -> web.Response:
+        mode = self._mode_of(request, await body_of(request))
+        asked = {"mode": mode, "name": signed_in(request).user}
+        return await self._do(request, "mode", asked, audited=mode)
+
+    async def _leave(self, request: web.Request) -> web.Response:
+        return await self._do(request, "leave", {"name": signed_in(request).user})
+
+    async def _hand_back(self, request: web.Request) -> web.Response:
+        agreed = text_of(await body_of(request), "agreed", most=1_000, required=False)
+        asked = {"name": signed_in(request).user, "agreed": agreed}
+        return await self._do(request, "hand-back", asked, agreed=agreed)
+
+    async def _steer(self, request: web.Request) -> web.Response:
+        body = await body_of(request)
+        text, say = text_of(body, "text", most=500), body.get("say", False)
+        if not isinstance(say, bool):
+            raise BadRequest("`say` must be true or false.")
+        asked = {"name": signed_in(request).user, "text": text, "say": say}
+        return await self._do(request, "steer", asked, text=text, say=say)
+
+    async def _end(self, request: web.Request) -> web.Response:
+        return await self._do(request, "end", {"name": signed_in(request).user})
+
+    def _mode_of(self, request: web.Request, body: Mapping[str, Any]) -> str:
+        mode = text_of(dict(body), "mode", most=20)
+        if mode not in _MODES:
+            raise BadRequest(f"`mode` must be one of {', '.join(_MODES)}.")
+        require(request, _MODES[mode])
+        return mode
+
+    async def _do(
+        self,
+        request: web.Request,
+        what: str,
+        asked: dict[str, Any],
+        *,
+        audited: str = "",
+        **detail: Any,
+    ) -> web.Response:
+        """Note it, ask the gateway, and note as well where that refuses."""
+        call_id = call_id_of(request)
+        action = audited or what.replace("-", "_")
+        await self._desk.note(request, action, call_id, **detail)
+        try:
+            answer = await self._desk.link.post(call_path(call_id, what), asked)
+        except ConsoleError as error:
+            await self._desk.note(request, f"{action}_refused", call_id, reason=error.code)
+            raise
+        return web.json_response(answer)
+
+
+def call_id_of(request: web.Request) -> str:
+    """The call a request is about.
+
+    Raises:
+        NotFound: no call can have that id.
+    """
+    call_id = request.match_info["call_id"]
+    if not CALL_ID.fullmatch(call_id):
+        raise NotFound("There is no such call.")
+    return call_id
+
+
+def live_turns(desk: Desk, call_id: str, *, words: bool) -> list[dict[str, Any]]:
+    """What the agent has told of a live call's turns."""
+    turns = desk.live.state.turns.get(call_id, {}).values()
+    return [turn_for(each, words=words) for each in turns]
+
+
+async def stream(desk: Desk, request: web.Request, view: View) -> web.StreamResponse:
+    """Server-sent events for as long as the browser listens and its session lasts."""
+    session = signed_in(request)
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+    )
+    with desk.live.listening() as listener, suppress(ConnectionResetError):
+        await response.prepare(request)
+        looked = time.monotonic()
+        while not listener.late:
+            events = await listener.some(HEARTBEAT_S)
+            shown = [each for event in events if (each := view(event)) is not None]
+            said = "".join(f"data: {json.dumps(each)}\n\n" for each in shown) or ": here\n\n"
+            await response.write(said.encode())
+            if time.monotonic() - looked >= HEARTBEAT_S:
+                looked = time.monotonic()
+                known = await asyncio.to_thread(desk.accounts.session_named, session.digest)
+                if known is None or known.role is not session.role:
+                    break
+    return response
+
+
+def _sdp(body: Mapping[str, Any]) -> str:
+    sdp = body.get("sdp")
+    if not isinstance(sdp, str) or not sdp.startswith("v=0") or len(sdp) > _MAX_SDP_CHARS:
+        raise BadRequest("`sdp` must be a WebRTC offer, or `uri` a telephone to ring.")
+    return sdp

@@ -1,0 +1,133 @@
+"""Who may sign in, who did what, and what each role may do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from voice_agent.console import passwords
+from voice_agent.console.desk import Desk
+from voice_agent.console.endpoints import Endpoint, body_of, number_of, signed_in, text_of
+from voice_agent.console.errors import BadRequest, Conflict, NotFound
+from voice_agent.console.roles import Permission, Role
+
+AUDIT_PAGE = 100
+
+
+class PeopleApi:
+    """``/api/users``, ``/api/audit``, ``/api/roles``."""
+
+    def __init__(self, desk: Desk, table: Callable[[], list[dict[str, Any]]]) -> None:
+        self._desk = desk
+        self._table = table
+
+    def endpoints(self) -> list[Endpoint]:
+        """What this part answers."""
+        users, one = Permission.USERS, "/api/users/{name}"
+        return [
+            Endpoint("GET", "/api/users", users, self._users),
+            Endpoint("POST", "/api/users", users, self._add),
+            Endpoint("PUT", f"{one}/role", users, self._set_role),
+            Endpoint("DELETE", one, users, self._remove),
+            Endpoint("DELETE", f"{one}/sessions", users, self._end_sessions),
+            Endpoint("GET", "/api/audit", Permission.AUDIT, self._audit),
+            Endpoint("GET", "/api/roles", Permission.SIGNED_IN, self._roles),
+        ]
+
+    async def _users(self, _: web.Request) -> web.Response:
+        rows = await asyncio.to_thread(self._desk.accounts.users)
+        return web.json_response(
+            {
+                "users": [
+                    {
+                        "name": user.name,
+                        "role": user.role.value,
+                        "totp": bool(user.totp),
+                        "password": bool(user.password),
+                        "sessions": sessions,
+                        "last_sign_in": user.last_sign_in,
+                    }
+                    for user, sessions in rows
+                ],
+                "roles": [role.value for role in Role],
+            }
+        )
+
+    async def _add(self, request: web.Request) -> web.Response:
+        body = await body_of(request)
+        name, role = text_of(body, "name", most=64), _role(text_of(body, "role", most=20))
+        password = body.get("password")
+        if not isinstance(password, str):
+            raise BadRequest("`password` is missing.")
+        kept = await asyncio.to_thread(passwords.hash_password, name, password)
+        await self._desk.note(request, "user_added", name, role=role.value)
+        await asyncio.to_thread(self._desk.accounts.add, name, role, kept)
+        return web.json_response({"name": name, "role": role.value}, status=201)
+
+    async def _set_role(self, request: web.Request) -> web.Response:
+        name = await self._somebody_else(request)
+        role = _role(text_of(await body_of(request), "role", most=20))
+        await self._desk.note(request, "role_changed", name, to=role.value)
+        await asyncio.to_thread(self._desk.accounts.set_role, name, role)
+        return web.json_response({"name": name, "role": role.value})
+
+    async def _remove(self, request: web.Request) -> web.Response:
+        name = await self._somebody_else(request)
+        await self._desk.note(request, "user_removed", name)
+        await asyncio.to_thread(self._desk.accounts.remove, name)
+        return web.json_response({})
+
+    async def _end_sessions(self, request: web.Request) -> web.Response:
+        name = await self._known(request)
+        await self._desk.note(request, "sessions_ended", name)
+        ended = await asyncio.to_thread(self._desk.accounts.end_sessions, name)
+        return web.json_response({"ended": ended})
+
+    async def _known(self, request: web.Request) -> str:
+        user = await asyncio.to_thread(self._desk.accounts.user, request.match_info["name"])
+        if user is None:
+            raise NotFound("There is no such user.")
+        return user.name
+
+    async def _somebody_else(self, request: web.Request) -> str:
+        """Nobody takes away their own rights by a slip: the last administrator would be gone."""
+        name = await self._known(request)
+        if name.lower() == signed_in(request).user.lower():
+            raise Conflict("That is yourself; another administrator has to do it.")
+        return name
+
+    async def _audit(self, request: web.Request) -> web.Response:
+        page = int(number_of(request, "page", 1, 1, 1_000_000))
+        entries, total = await asyncio.to_thread(self._desk.audit.page, page, AUDIT_PAGE)
+        verdict = await asyncio.to_thread(self._desk.audit.verify)
+        return web.json_response(
+            {
+                "entries": [
+                    {
+                        name: getattr(entry, name)
+                        for name in (
+                            "seq", "at", "user", "role", "action", "target", "detail", "hash",
+                        )
+                    }
+                    for entry in entries
+                ],
+                "page": page,
+                "pages": -(-total // AUDIT_PAGE),
+                "verified": not verdict.fault,
+                "fault": verdict.fault,
+                "signed": verdict.signed,
+            }
+        )  # fmt: skip
+
+    async def _roles(self, _: web.Request) -> web.Response:
+        return web.json_response({"endpoints": self._table()})
+
+
+def _role(name: str) -> Role:
+    try:
+        return Role(name)
+    except ValueError as error:
+        raise BadRequest(f"`role` must be one of {', '.join(Role)}.") from error

@@ -1,0 +1,251 @@
+"""Signing in and out: password and code, own password and second factor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from voice_agent.console import passwords
+from voice_agent.console.accounts import Session, User
+from voice_agent.console.desk import Desk
+from voice_agent.console.endpoints import Endpoint, body_of, signed_in, text_of
+from voice_agent.console.errors import (
+    BadRequest,
+    Locked,
+    NotSignedIn,
+    SignInRefused,
+    TooManyRequests,
+    TotpRequired,
+)
+from voice_agent.console.limits import Buckets, Lockout
+from voice_agent.console.roles import GRANTS, Permission
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 2
+"""Passwords hashed at the same time: a flood of them must not take the machine."""
+_WAITING = 20
+
+
+@dataclass(slots=True)
+class _Pending:
+    secret: str
+    until: float
+
+
+class SignIn:
+    """``/api/sign-in``, ``/api/sign-out``, ``/api/me`` and what belongs to them."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._settings = desk.settings.console
+        self._lockout = Lockout()
+        self._tries = Buckets(per_s=0.2, burst=15)
+        self._hashing = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
+        self._pending_totp: dict[str, _Pending] = {}
+
+    def endpoints(self) -> list[Endpoint]:
+        """What this part answers."""
+        public, own = Permission.PUBLIC, Permission.SIGNED_IN
+        return [
+            Endpoint("GET", "/api/entry", public, self._entry),
+            Endpoint("POST", "/api/sign-in", public, self._sign_in),
+            Endpoint("POST", "/api/sign-out", own, self._sign_out),
+            Endpoint("GET", "/api/me", public, self._me),
+            Endpoint("POST", "/api/me/password", own, self._change_password),
+            Endpoint("POST", "/api/me/totp", own, self._begin_totp),
+            Endpoint("POST", "/api/me/totp/confirm", own, self._confirm_totp),
+        ]
+
+    async def _entry(self, request: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "signed_in": await self._session(request) is not None,
+                "oidc": self._settings.oidc is not None,
+                "company": self._desk.settings.answering.company,
+            }
+        )
+
+    async def _me(self, request: web.Request) -> web.Response:
+        """Who is signed in. It is public so that nobody's answer can say how to sign in."""
+        session = await self._session(request)
+        oidc = self._settings.oidc is not None
+        if session is None:
+            error = {"code": NotSignedIn.code, "message": "Please sign in."}
+            return web.json_response({"error": error, "oidc": oidc}, status=401)
+        return web.json_response(self._described(session))
+
+    async def _session(self, request: web.Request) -> Session | None:
+        token = request.cookies.get(self._desk.door.cookie, "")
+        return await asyncio.to_thread(self._desk.accounts.session, token) if token else None
+
+    def _described(self, session: Session) -> dict[str, Any]:
+        return {
+            "user": session.user,
+            "role": session.role.value,
+            "csrf": session.csrf,
+            "permissions": sorted(each.value for each in GRANTS[session.role]),
+            "ice_servers": [
+                {"urls": url} for url in self._desk.settings.gateway.web.ice_servers
+                if url.startswith("stun")
+            ],
+            "phones": [
+                {"name": name, "uri": name}
+                for name in self._desk.settings.gateway.control.phones
+                if Permission.LISTEN in GRANTS[session.role]
+            ],
+            "oidc": self._settings.oidc is not None,
+            "company": self._desk.settings.answering.company,
+        }  # fmt: skip
+
+    async def _sign_in(self, request: web.Request) -> web.Response:
+        address = self._desk.door.address_of(request)
+        now = time.monotonic()
+        if wait_s := self._tries.wait_s(address, now):
+            raise TooManyRequests("Too many attempts; please wait.", retry_after_s=wait_s)
+        body = await body_of(request)
+        name = text_of(body, "user", most=64)
+        password = body.get("password")
+        if not isinstance(password, str) or len(password) > 1_000:
+            raise BadRequest("`password` is missing.")
+        if locked_s := self._lockout.locked_s(name, now):
+            await self._audit(request, name, "sign_in_locked")
+            raise Locked("Too many wrong passwords; please wait.", retry_after_s=locked_s)
+        user = await asyncio.to_thread(self._desk.accounts.user, name)
+        # counted before it is looked at: many attempts at once must not all slip by
+        locked_s = self._lockout.failed(name, now)
+        if not await self._fits(user.password if user else "", password) or user is None:
+            await self._audit(request, name, "sign_in_failed", locked_s=round(locked_s) or None)
+            raise SignInRefused("The name or the password is wrong.")
+        await self._check_code(request, user, text_of(body, "totp", most=12, required=False))
+        self._lockout.let_in(name)
+        if passwords.needs_rehash(user.password):
+            kept = await self._hashed(user.name, password)
+            await asyncio.to_thread(self._desk.accounts.rehash, user.name, kept)
+        await self._audit(request, user.name, "signed_in", role=user.role.value)
+        session, response = await self.begin(user, address)
+        response.text = json.dumps(self._described(session))
+        return response
+
+    async def begin(self, user: User, address: str) -> tuple[Session, web.Response]:
+        """A session, and an answer that carries its cookie."""
+        token, session = await asyncio.to_thread(self._desk.accounts.begin_session, user, address)
+        response = web.Response(content_type="application/json")
+        self.set_cookie(response, token)
+        return session, response
+
+    def set_cookie(self, response: web.StreamResponse, token: str) -> None:
+        """The session's cookie: no script reads it, no other site sends it."""
+        response.set_cookie(
+            self._desk.door.cookie,
+            token,
+            httponly=True,
+            samesite="Strict",
+            secure=self._desk.door.secure,
+            path="/",
+        )
+
+    async def _check_code(self, request: web.Request, user: User, code: str) -> None:
+        if not user.totp:
+            if user.role in self._settings.totp_roles:
+                await self._audit(request, user.name, "sign_in_without_totp")
+                raise SignInRefused(
+                    "Your role needs an authenticator: ask for "
+                    f"`voice-agent console totp {user.name}`."
+                )
+            return
+        if not code:
+            self._lockout.forgive(user.name)
+            raise TotpRequired("Please give the code of your authenticator.")
+        step = passwords.totp_step(user.totp, code)
+        if step is None or not await asyncio.to_thread(
+            self._desk.accounts.use_totp, user.name, step
+        ):
+            await self._audit(request, user.name, "sign_in_failed", reason="code")
+            raise SignInRefused("The code is wrong, or was used before.")
+
+    async def _fits(self, kept: str, password: str) -> bool:
+        async with self._hash_turn():
+            return await asyncio.to_thread(passwords.password_fits, kept, password)
+
+    async def _hashed(self, name: str, password: str) -> str:
+        async with self._hash_turn():
+            return await asyncio.to_thread(passwords.hash_password, name, password)
+
+    def _hash_turn(self) -> asyncio.Semaphore:
+        waiters = getattr(self._hashing, "_waiters", None) or ()
+        if len(waiters) >= _WAITING:
+            raise TooManyRequests("Too many people sign in at once.", retry_after_s=3)
+        return self._hashing
+
+    async def _sign_out(self, request: web.Request) -> web.Response:
+        session = signed_in(request)
+        await asyncio.to_thread(self._desk.accounts.end_session, session.digest)
+        await self._desk.note(request, "signed_out")
+        response = web.json_response({})
+        response.del_cookie(self._desk.door.cookie, path="/", secure=self._desk.door.secure)
+        return response
+
+    async def _change_password(self, request: web.Request) -> web.Response:
+        session, body = signed_in(request), await body_of(request)
+        old, new = body.get("old"), body.get("new")
+        if not isinstance(old, str) or not isinstance(new, str):
+            raise BadRequest("`old` and `new` are needed.")
+        user = await asyncio.to_thread(self._desk.accounts.user, session.user)
+        now = time.monotonic()
+        if locked_s := self._lockout.locked_s(session.user, now):
+            raise Locked("Too many wrong passwords; please wait.", retry_after_s=locked_s)
+        if user is None or not await self._fits(user.password, old):
+            self._lockout.failed(session.user, now)
+            raise SignInRefused("The old password is wrong.")
+        kept = await self._hashed(user.name, new)
+        await self._desk.note(request, "password_changed", user.name)
+        await asyncio.to_thread(self._desk.accounts.set_password, user.name, kept)
+        session, response = await self.begin(user, self._desk.door.address_of(request))
+        response.text = json.dumps(self._described(session))
+        return response
+
+    async def _begin_totp(self, request: web.Request) -> web.Response:
+        session = signed_in(request)
+        secret = passwords.new_totp_secret()
+        now = time.monotonic()
+        self._pending_totp = {
+            name: each for name, each in self._pending_totp.items() if each.until > now
+        }
+        self._pending_totp[session.user] = _Pending(secret, now + 600)
+        uri = passwords.totp_uri(secret, session.user, self._desk.settings.answering.company)
+        return web.json_response({"uri": uri, "secret": secret})
+
+    async def _confirm_totp(self, request: web.Request) -> web.Response:
+        session, body = signed_in(request), await body_of(request)
+        pending = self._pending_totp.get(session.user)
+        if pending is None or pending.until < time.monotonic():
+            raise BadRequest("Please begin again.")
+        step = passwords.totp_step(pending.secret, text_of(body, "totp", most=12))
+        if step is None:
+            raise BadRequest("The code does not fit; is the authenticator's clock right?")
+        await self._desk.note(request, "totp_set", session.user)
+        await asyncio.to_thread(self._desk.accounts.set_totp, session.user, pending.secret)
+        await asyncio.to_thread(self._desk.accounts.use_totp, session.user, step)
+        del self._pending_totp[session.user]
+        return web.json_response({"totp": True})
+
+    async def _audit(
+        self, request: web.Request, name: str, action: str, role: str = "", **detail: Any
+    ) -> None:
+        await asyncio.to_thread(
+            self._desk.audit.add,
+            name,
+            role,
+            action,
+            name,
+            address=self._desk.door.address_of(request),
+            **detail,
+        )
