@@ -131,7 +131,10 @@ class Concealer:
     _LONGEST_PERIOD = SAMPLE_RATE_HZ // 66
     _CROSS_FADE = SAMPLE_RATE_HZ * 4 // 1000
 
-    def __init__(self) -> None:
+    def __init__(self, *, rises: bool = False) -> None:
+        """``rises``: sound that comes back after silence rises over 4 ms as well, for a party that
+        others take for the line itself."""
+        self._rises = rises
         self.concealed = 0
         """Frames made up from what came before."""
         self.silenced = 0
@@ -155,6 +158,11 @@ class Concealer:
             samples = samples.copy()
             head = samples[: self._CROSS_FADE]
             head[:] = np.rint(head * rise + bridge * (1.0 - rise))
+            frame = samples.tobytes()
+        elif self._gap_frames and self._rises:
+            samples = samples.copy()
+            head = samples[: self._CROSS_FADE]
+            head[:] = np.rint(head * np.linspace(0.0, 1.0, self._CROSS_FADE))
             frame = samples.tobytes()
         self._gap_frames = 0
         self._period = self._history[:0]

@@ -82,7 +82,7 @@ class CallMedia:
         self._hold_tone = hold_tone
         self._caller_concealer = Concealer()
         self._human_concealer = Concealer()
-        self._supervisor_concealer = Concealer()
+        self._supervisor_concealer = Concealer(rises=True)
         self._heard_before: Hearing | None = None
         """Who heard whom until a supervisor's mode changed; for one tick."""
         self._overheard = bytearray()
@@ -167,7 +167,7 @@ class CallMedia:
         self._heard_before = before = self.hearing
         if leg is not self.supervisor:
             self._count(self._supervisor_concealer, Party.SUPERVISOR)
-            self._supervisor_concealer = Concealer()
+            self._supervisor_concealer = Concealer(rises=True)
         self.supervisor, self.supervisor_mode = leg, mode
         if Party.AGENT in before[Party.CALLER] and not self._agent_is_heard():
             self._prompts.stop()

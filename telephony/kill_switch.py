@@ -1,199 +1,44 @@
-"""The switch that takes agents off the phones: its state, and the file the state lives in.
+"""The kill switch as the gateway goes by it: kept in step with its file (``switch_file``).
 
-The file is all there is: whoever may write it can throw the switch, with every process of the
-product hung or stopped, and it survives restarts. It is replaced in one step, so that a reader
-never sees half of it. A file that cannot be read leaves things as they are; one that cannot be read
-at the start means that people answer, because whoever threw the switch had a reason.
+A file that cannot be read, or is gone, leaves things as they are; one that cannot be read at the
+start means that people answer, because whoever threw the switch had a reason.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import json
-import os
-import secrets
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable
+from dataclasses import asdict
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
 
 from telephony.clock import Clock
-from telephony.errors import GatewayError
+from telephony.switch_file import (
+    Scope,
+    Switch,
+    SwitchFile,
+    SwitchRefused,
+    SwitchState,
+    SwitchUnreadable,
+    as_rows,
+    unreadable_state,
+)
+
+__all__ = [
+    "KillSwitch",
+    "Scope",
+    "Switch",
+    "SwitchFile",
+    "SwitchRefused",
+    "SwitchState",
+    "SwitchUnreadable",
+    "as_rows",
+    "unreadable_state",
+]
 
 log = structlog.get_logger(__name__)
 
-Scope: TypeAlias = Literal["all", "queue", "route"]
-
 LOOK_EVERY_S = 0.2
-LOCK_PATIENCE_S = 1.0
-MAX_REASON_CHARACTERS = 500
-MAX_SWITCHES = 200
-KEPT_CHANGES = 500
-
-
-class SwitchRefused(GatewayError):
-    """A change that says too little, or a file that cannot be written; the message says which."""
-
-    code = "switch_refused"
-
-
-class SwitchUnreadable(GatewayError):
-    """The file holds no state."""
-
-    code = "switch_unreadable"
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """One control: agents answer nobody in its scope while it is on. ``since`` is in unix s."""
-
-    scope: Scope
-    name: str
-    on: bool
-    reason: str
-    by: str
-    since: float
-
-    def covers(self, route: str, queue: str) -> bool:
-        """Does a call on this route, for this queue, belong to the scope?"""
-        if self.scope == "all":
-            return True
-        return self.name == (route if self.scope == "route" else queue)
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchState:
-    """Every switch that was ever thrown, and the changes kept as evidence, oldest first."""
-
-    switches: tuple[Switch, ...] = ()
-    changes: tuple[Switch, ...] = ()
-
-    def holding(self, route: str, queue: str) -> Switch | None:
-        """The switch that keeps agents from such a call; ``None``: they may answer."""
-        held = [s for s in self.switches if s.on and s.covers(route, queue)]
-        return min(held, key=lambda switch: switch.since, default=None)
-
-    def changed(self, switch: Switch) -> SwitchState:
-        """The state after a change.
-
-        Raises:
-            SwitchRefused: no reason, no name where the scope needs one, too much of anything.
-        """
-        _check(switch)
-        others = [s for s in self.switches if (s.scope, s.name) != (switch.scope, switch.name)]
-        if len(others) >= MAX_SWITCHES:
-            raise SwitchRefused(f"there are {MAX_SWITCHES} switches already")
-        return SwitchState((*others, switch), (*self.changes, switch)[-KEPT_CHANGES:])
-
-
-def _check(switch: Switch) -> None:
-    if not switch.reason.strip():
-        raise SwitchRefused("a reason is needed: who reads it later must understand the change")
-    if len(switch.reason) > MAX_REASON_CHARACTERS or max(len(switch.name), len(switch.by)) > 120:
-        raise SwitchRefused(f"a reason has at most {MAX_REASON_CHARACTERS} characters, a name 120")
-    if (switch.scope == "all") == bool(switch.name):
-        raise SwitchRefused("name the queue or the route; scope `all` has no name")
-
-
-_STATE = TypeAdapter(SwitchState)
-
-
-class SwitchFile:
-    """The state on disk. Blocks for the time of a small read or write."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def stamp(self) -> tuple[int, int, int] | None:
-        """Changes whenever the file does; ``None``: there is none."""
-        try:
-            seen = self.path.stat()
-        except OSError:
-            return None
-        return seen.st_ino, seen.st_mtime_ns, seen.st_size
-
-    def read(self) -> SwitchState:
-        """The state; nothing is switched where there is no file.
-
-        Raises:
-            SwitchUnreadable: there is one, and it cannot be understood.
-        """
-        try:
-            return _STATE.validate_json(self.path.read_bytes())
-        except FileNotFoundError:
-            return SwitchState()
-        except (OSError, ValidationError) as error:
-            raise SwitchUnreadable(f"{self.path} cannot be read") from error
-
-    def throw(
-        self,
-        *,
-        on: bool,
-        scope: Scope,
-        name: str,
-        reason: str,
-        by: str,
-        now_s: float | None = None,
-    ) -> SwitchState:
-        """Change one switch; the state afterwards. What an unreadable file held is given up.
-
-        Raises:
-            SwitchRefused: see ``SwitchState.changed``, or the file cannot be written.
-        """
-        switch = Switch(scope, name, on, reason, by, time.time() if now_s is None else now_s)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._alone():
-                try:
-                    before = self.read()
-                except SwitchUnreadable:
-                    os.replace(self.path, self.path.with_suffix(".unreadable"))
-                    before = unreadable_state()
-                state = before.changed(switch)
-                self._write(state)
-        except OSError as error:
-            raise SwitchRefused(f"{self.path} cannot be written: {error.strerror}") from error
-        return state
-
-    def _write(self, state: SwitchState) -> None:
-        unfinished = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
-        try:
-            with unfinished.open("x", encoding="utf-8") as file:
-                json.dump(asdict(state), file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One writer at a time, but a writer that hangs keeps nobody from the switch for long."""
-        with self.path.with_suffix(".lock").open("a") as lock:
-            give_up_s = time.monotonic() + LOCK_PATIENCE_S
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > give_up_s:
-                        log.warning("switch_lock_ignored", path=str(self.path))
-                        break
-                    time.sleep(0.02)
-            yield
-
-
-def unreadable_state(now_s: float | None = None) -> SwitchState:
-    """What holds when the file cannot be understood and nothing is known: people answer."""
-    since = time.time() if now_s is None else now_s
-    reason = "the switch's file could not be read"
-    return SwitchState((Switch("all", "", True, reason, "gateway", since),))
 
 
 class KillSwitch:
@@ -261,8 +106,3 @@ class KillSwitch:
         log.warning("kill_switch_changed", on=[asdict(s) for s in state.switches if s.on])
         for listener in self._listeners:
             listener(state)
-
-
-def as_rows(switches: Iterable[Switch]) -> list[dict[str, Any]]:
-    """For JSON."""
-    return [asdict(switch) for switch in switches]

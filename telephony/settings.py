@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from telephony.switch_file import DEFAULT_PATH
+
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 
 
@@ -276,7 +278,7 @@ class GatewaySettings(Section):
     recording: RecordingSettings = RecordingSettings()
     control: ControlSettings = ControlSettings()
     kill_switch: Path = Field(
-        Path("var/kill_switch.json"),
+        DEFAULT_PATH,
         description="The switch that takes agents off the phones; read at start and all the time",
     )
     routes: dict[str, str] = Field(

@@ -15,7 +15,9 @@ from voice_agent.commands import (
     audit,
     bench,
     console,
+    drill,
     evaluate,
+    kill_switch,
     knowledge,
     models,
 )
@@ -41,6 +43,8 @@ app.add_typer(answering.app, name="answering")
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(console.app, name="console")
 app.add_typer(audit.app, name="audit")
+app.add_typer(kill_switch.app, name="kill-switch")
+app.add_typer(drill.app, name="drill")
 
 
 @app.command()

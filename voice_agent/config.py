@@ -262,6 +262,17 @@ class RecordsSettings(Section):
     path: Path = Field(Path("var/records.sqlite"), description="SQLite file")
 
 
+class DrillSettings(Section):
+    """Drills of what must work on a bad day."""
+
+    kill_switch_at: str = Field(
+        "",
+        pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d$",
+        description="`serve` drills the kill switch every day at this time, HH:MM; empty: never",
+    )
+    record: Path = Field(Path("var/drills.jsonl"), description="What every drill took")
+
+
 class LoggingSettings(Section):
     """Logs on standard error, one JSON object or one readable line an event."""
 
@@ -291,6 +302,7 @@ class Settings(Section):
     safety: SafetySettings = SafetySettings()
     records: RecordsSettings = RecordsSettings()
     console: ConsoleSettings = ConsoleSettings()
+    drills: DrillSettings = DrillSettings()
     logging: LoggingSettings = LoggingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 

@@ -81,6 +81,7 @@ def ports(settings: Settings) -> list[Port]:
 
 OWN_AGENT = ("voice_agent", "agent")
 KNOWLEDGE_WATCHER = "knowledge-watcher"
+DRILL_WATCHER = "drill-watcher"
 
 
 def plan(
@@ -158,6 +159,9 @@ def plan(
                 environment={"OPENBLAS_NUM_THREADS": "1"},
             )
         )
+    if settings.drills.kill_switch_at:
+        command = [python, "-m", "voice_agent", "drill", "watch", "--config", str(config)]
+        wanted.append(Process(DRILL_WATCHER, tuple(command), "", priority=26, stop_wait_s=20))
     web = settings.gateway.web
     ready = http_url(web.host, web.port, "/readyz") if web.enabled else ""
     command = [python, "-m", "voice_agent", "gateway", "--config", str(config)]

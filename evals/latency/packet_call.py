@@ -14,6 +14,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+import numpy as np
+
 from evals.answered_call import AnsweredCall
 from evals.latency.ear import Ear, gaps, sounding
 from evals.latency.impairments import Impairments, Network
@@ -134,6 +136,17 @@ class PacketCall(AnsweredCall, ABC):
         """Where nothing was there to be heard, because packets were missing or late."""
         heard = self._ear.heard
         return gaps(heard, sounding(heard, self._zero_s)[1])
+
+    def stream(self) -> tuple[Samples, list[float]]:
+        """What was sent to us, packet joined to packet whenever they came (silence for those that
+        never did), and when each came: what a telephone with a jitter buffer plays."""
+        parts: list[Samples] = []
+        came_s: list[float] = []
+        for packet in self._ear.heard:
+            for samples in [np.zeros_like(packet.samples)] * packet.missing + [packet.samples]:
+                parts.append(samples)
+                came_s.append(packet.arrived_s - self._zero_s)
+        return np.concatenate(parts) if parts else np.zeros(0, np.int16), came_s
 
     def network(self) -> dict[str, float]:
         """Counts of packets, and by how many ms our own latest packet missed its schedule."""

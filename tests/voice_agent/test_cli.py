@@ -50,6 +50,10 @@ COMMANDS = [
     ("bench", "page"),
     ("bench", "engines"),
     ("bench", "prepare"),
+    ("kill-switch", "on"),
+    ("kill-switch", "off"),
+    ("kill-switch", "status"),
+    ("drill", "kill-switch"),
     ("check",),
     ("version",),
 ]
