@@ -388,7 +388,10 @@ class CallSession:
         if self.media.stage is not CallStage.BRIDGED:
             first = self.media.stage is CallStage.RINGING
             self.media.enter(CallStage.WAITING)
-            self.media.play(self._prompts.on_hold(), after_ms=0 if first else PROMPT_AFTER_MS)
+            if self._agents_off.is_set():
+                self.media.play(self._prompts.taken_off())
+            else:
+                self.media.play(self._prompts.on_hold(), after_ms=0 if first else PROMPT_AFTER_MS)
         await self._no_hand_over.wait()
         await self._not_taken_over.wait()
 
@@ -416,8 +419,6 @@ class CallSession:
             self._agent_said_stop = False
             self.media.clear_agent_audio()
             stream.give_up("switched_off")
-            if self._hand_over is None:
-                self.media.play(self._prompts.taken_off())
 
     async def steer(self, text: str, *, say: bool) -> tuple[bool, str]:
         """Ask the agent to say or heed a supervisor's words; whether it does, and why not.

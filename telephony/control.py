@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import structlog
 from aiohttp import web
@@ -69,6 +69,11 @@ class SteerBody(Body):
     name: Name
     text: Words
     say: bool = False
+
+
+class HandoffBody(Body):
+    decision: Literal["accept", "decline"]
+    name: Name
 
 
 class EndBody(Body):
@@ -132,6 +137,7 @@ class ControlServer:
                 web.post("/v1/calls/{call_id}/hand-back", self._hand_back),
                 web.post("/v1/calls/{call_id}/leave", self._leave),
                 web.post("/v1/calls/{call_id}/steer", self._steer),
+                web.post("/v1/calls/{call_id}/handoff", self._handoff),
                 web.post("/v1/calls/{call_id}/end", self._end),
             ]
         )
@@ -299,6 +305,13 @@ class ControlServer:
         session, wish = self._session(request), await _body(request, SteerBody)
         accepted, reason = await session.steer(wish.text, say=wish.say)
         return web.json_response({"accepted": accepted, "reason": reason})
+
+    async def _handoff(self, request: web.Request) -> web.Response:
+        """The person who is asked to take the caller says so by click."""
+        session, wish = self._session(request), await _body(request, HandoffBody)
+        if not session.decide_handoff(accept=wish.decision == "accept"):
+            raise ControlRefused(409, "nobody_asked", "Nobody is being asked to take this call.")
+        return self._done(session)
 
     async def _end(self, request: web.Request) -> web.Response:
         session, _ = self._session(request), await _body(request, EndBody)

@@ -88,7 +88,7 @@ ENDPOINTS = [
     ("PUT", "/v1/answering"),
     *[
         ("POST", f"/v1/calls/x/{action}")
-        for action in ("supervise", "mode", "hand-back", "leave", "steer", "end")
+        for action in ("supervise", "mode", "hand-back", "leave", "steer", "handoff", "end")
     ],
 ]
 
@@ -304,6 +304,15 @@ async def test_an_agent_that_does_not_answer_a_steer_is_named(
         await client.stage.clock.advance(4.0)
         status, answer = await asking
         assert (status, answer["error"]["code"]) == (504, "steer_unanswered")
+
+
+async def test_a_person_decides_by_click_only_while_one_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with controlled(monkeypatch, tmp_path) as client:
+        await client.stage.connect(FakeLeg())
+        status, answer = await client.post("handoff", decision="accept", name="ben")
+        assert (status, answer["error"]["code"]) == (409, "nobody_asked")
 
 
 async def test_a_call_can_be_ended_and_is_gone_then(
