@@ -51,9 +51,11 @@ def add_user_command(
     Example: voice-agent console add-user kim --role administrator
     """
     settings = read_settings(config)
+    from voice_agent.console.accounts import check_name
     from voice_agent.console.passwords import hash_password
 
     wanted = _role(role)
+    check_name(name)
     accounts = _accounts(settings)
     kept = hash_password(name, _password())
     accounts.add(name, wanted, kept)

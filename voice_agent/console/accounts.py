@@ -105,8 +105,7 @@ class Accounts:
             BadRequest: the name cannot be one.
             Conflict: there is somebody of that name.
         """
-        if not NAME.fullmatch(name):
-            raise BadRequest("A name has 1 to 64 letters, digits, dots, dashes or underscores.")
+        check_name(name)
         with self._open() as database:
             try:
                 database.execute(
@@ -221,6 +220,16 @@ class Accounts:
                 yield database
         finally:
             database.close()
+
+
+def check_name(name: str) -> None:
+    """Whether somebody can be called that.
+
+    Raises:
+        BadRequest: not here.
+    """
+    if not NAME.fullmatch(name):
+        raise BadRequest("A name has 1 to 64 letters, digits, dots, dashes or underscores.")
 
 
 def _user(row: sqlite3.Row) -> User:

@@ -67,7 +67,9 @@ class AuditLog:
         self._head = path.with_suffix(".head")
         self._key = key.encode()
 
-    def add(self, user: str, role: str, action: str, target: str = "", **detail: object) -> Entry:
+    def add(
+        self, user: str, role: str, action: str, target: str = "", /, **detail: object
+    ) -> Entry:
         """Note an act before it is done.
 
         Raises:

@@ -33,7 +33,7 @@ class Desk:
     grades: Grades
 
     async def note(
-        self, request: web.Request, action: str, target: str = "", **detail: Any
+        self, request: web.Request, action: str, target: str = "", /, **detail: Any
     ) -> None:
         """Write an act of whoever asks into the audit log, before it is done.
 

@@ -59,7 +59,7 @@ def totp_uri(secret: str, name: str, company: str) -> str:
 def totp_step(secret: str, code: str, now: float | None = None) -> int | None:
     """The time step a code is of, at most one step off (RFC 6238); ``None``: it is of none."""
     code = code.replace(" ", "")
-    if not (code.isdecimal() and len(code) == 6):
+    if not (code.isascii() and code.isdecimal() and len(code) == 6):
         return None
     step = math.floor((time.time() if now is None else now) / _STEP_S)
     totp = pyotp.TOTP(secret)

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from voice_agent.console import passwords
+from voice_agent.console.accounts import check_name
 from voice_agent.console.desk import Desk
 from voice_agent.console.endpoints import Endpoint, body_of, number_of, signed_in, text_of
 from voice_agent.console.errors import BadRequest, Conflict, NotFound
@@ -62,6 +63,9 @@ class PeopleApi:
         password = body.get("password")
         if not isinstance(password, str):
             raise BadRequest("`password` is missing.")
+        check_name(name)
+        if await asyncio.to_thread(self._desk.accounts.user, name) is not None:
+            raise Conflict(f"There is already a user {name}.")
         kept = await asyncio.to_thread(passwords.hash_password, name, password)
         await self._desk.note(request, "user_added", name, role=role.value)
         await asyncio.to_thread(self._desk.accounts.add, name, role, kept)

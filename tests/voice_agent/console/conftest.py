@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import ClientResponse, CookieJar
 from aiohttp.test_utils import TestClient, TestServer
+from argon2 import PasswordHasher
 
 from tests.voice_agent.console.fake_gateway import TOKEN, FakeGateway
 from voice_agent.config import Settings
@@ -88,6 +89,14 @@ async def events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, An
     async for line in response.content:
         if line.startswith(b"data: "):
             yield json.loads(line[6:])
+
+
+@pytest.fixture(autouse=True)
+def quick_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real hashing with the least cost there is: a hundred sign-ins else take a minute."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr("voice_agent.console.passwords._hasher", hasher)
+    monkeypatch.setattr("voice_agent.console.passwords._nobodys", hasher.hash("nobody"))
 
 
 SettingsMaker = Callable[..., Settings]
