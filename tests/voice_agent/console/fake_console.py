@@ -135,6 +135,7 @@ class FakeConsole:
                 web.post("/api/calls/{id}/supervise", self._supervise),
                 web.get("/api/handoffs", self._offered),
                 web.get("/api/handoffs/{id}", self._handoff),
+                web.get("/api/handoffs/{id}/events", self._events),
                 web.get("/api/answering", self._answering),
                 web.put("/api/answering", self._switch),
                 web.route("*", "/api/{rest:.*}", self._other),
@@ -225,9 +226,9 @@ class FakeConsole:
     async def _supervise(self, request: web.Request) -> web.Response:
         body = await request.json()
         call_id = request.match_info["id"]
-        self.change(call_id, supervisor={"name": "sam", "mode": body["mode"]})
         if "uri" in body:
-            return web.json_response({})
+            return web.json_response({"state": "ringing"}, status=202)
+        self.change(call_id, supervisor={"name": "sam", "mode": body["mode"]})
         leg = WebRtcLeg("web:test", addresses=("127.0.0.1",))
         answer = await leg.accept(body["sdp"])
         task = asyncio.create_task(self._take(leg))

@@ -104,7 +104,7 @@ class Handoff {
     this.state = el("p", { class: "state", role: "status" });
     this.wait = el("span", { class: "figure" });
     this.transcript = new Transcript(() => {}, true);
-    (brief.turns ?? []).forEach((turn, at) => this.transcript.put({ turn_id: `last-${at}`, at_ms: at, ...asTurn(turn) }));
+    (brief.turns ?? []).forEach((turn, at) => this.transcript.put({ turn_id: `last-${at}`, index: at, ...asTurn(turn) }));
     this.suggestions = new Suggestions(() => {}, false);
     this.suggestions.show(brief.suggestions);
     replace(this.node,
@@ -125,7 +125,7 @@ class Handoff {
 
   // The agent stays as a silent assistant: its transcript and passages go on after the handoff.
   #news({ turn, suggestions, ended }) {
-    if (turn) this.transcript.put({ ...turn, at_ms: 1000 + (turn.at_ms ?? turn.index ?? 0) });
+    if (turn) this.transcript.put({ ...turn, at_ms: undefined, index: 1000 + (turn.index ?? 0) });
     if (suggestions) this.suggestions.show(suggestions);
     if (ended) this.#show("over");
   }

@@ -48,17 +48,25 @@ class Line extends EventTarget {
     try {
       if (uri) await post(callPath(callId, "supervise"), { mode, name: session.user, uri });
       else await this.#connect(callId, mode);
-      if (uri) this.#set("on");
+      if (uri) this.#set("ringing");
     } catch (error) {
       this.#release();
       throw error;
     }
   }
 
+  // The agent goes on; this line stays, to hear how.
   async handBack(agreed) {
-    const { callId } = this;
-    await post(callPath(callId, "hand-back"), { name: session.user, agreed });
-    this.#release();
+    await post(callPath(this.callId, "hand-back"), { name: session.user, agreed });
+    if (this.state === "off") return;
+    this.mode = "listen";
+    if (!this.byPhone) await this.#useSilence();
+    this.#tell();
+  }
+
+  // The gateway rings a phone by itself; it tells when somebody picked up.
+  pickedUp() {
+    if (this.state === "ringing") this.#set("on");
   }
 
   async leave() {
@@ -145,8 +153,14 @@ class Line extends EventTarget {
     this.#release("lost");
   }
 
+  // A source that plays nothing: without one the browser would send no packets at all.
   #silence() {
-    return this.#context.createMediaStreamDestination().stream.getAudioTracks()[0];
+    const source = this.#context.createConstantSource();
+    const out = this.#context.createMediaStreamDestination();
+    source.offset.value = 0;
+    source.connect(out);
+    source.start();
+    return out.stream.getAudioTracks()[0];
   }
 
   async #useSilence() {

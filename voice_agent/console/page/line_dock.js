@@ -1,5 +1,6 @@
 // The strip at the bottom that says which call a supervisor is in, whatever view is open, and plays it.
 
+import { session } from "./api.js";
 import { button, el, setAttribute, setText } from "./dom.js";
 import { say } from "./form.js";
 import { line } from "./line.js";
@@ -7,7 +8,7 @@ import { live } from "./live.js";
 import { MODES, callerOf, word } from "./words.js";
 
 const LOUDNESS_MS = 125;
-const STATES = { connecting: "Connecting…", unstable: "Your line is unstable…" };
+const STATES = { connecting: "Connecting…", ringing: "Ringing your phone…", unstable: "Your line is unstable…" };
 
 export class LineDock {
   #stops = [];
@@ -29,7 +30,7 @@ export class LineDock {
     listen("change", () => this.#show());
     listen("over", ({ detail }) => this.#over(detail));
     this.#stops.push(live.listen((keys) => {
-      if (line.callId && keys.has(line.callId) && live.connected && !live.calls.has(line.callId)) line.drop("ended");
+      if (line.callId && (keys.has(line.callId) || keys.has("*alarms"))) this.#follow(live.calls.get(line.callId));
     }));
   }
 
@@ -42,11 +43,20 @@ export class LineDock {
     return line.leave();
   }
 
+  #follow(call) {
+    if (!call) {
+      if (live.connected) line.drop("ended");
+    } else if (line.state === "ringing") {
+      if (call.supervisor?.name === session.user) line.pickedUp();
+      else if (live.alarmsOf(call.call_id).some((alarm) => alarm.code === "supervisor_not_reached")) line.drop("unreached");
+    }
+  }
+
   #show() {
     this.node.hidden = line.state === "off";
     if (line.state === "off") return;
     const call = live.calls.get(line.callId);
-    setText(this.what, line.byPhone ? `${word(MODES, line.mode)} by phone` : STATES[line.state] ?? word(MODES, line.mode));
+    setText(this.what, STATES[line.state] ?? `${word(MODES, line.mode)}${line.byPhone ? " by phone" : ""}`);
     setText(this.who, call ? callerOf(call) : line.callId);
     setAttribute(this.who, "href", `#/calls/${encodeURIComponent(line.callId)}`);
     this.node.dataset.mode = line.mode;
@@ -90,6 +100,7 @@ export class LineDock {
     this.sound.srcObject = null;
     if (reason === "lost") {
       say(mode === "listen" ? "Your line was lost." : "Your line was lost. The caller is told and goes back; join again to go on.", "bad");
-    } else if (reason !== "left") say("The call has ended.");
+    } else if (reason === "unreached") say("Your phone was not picked up.", "bad");
+    else if (reason !== "left") say("The call has ended.");
   }
 }

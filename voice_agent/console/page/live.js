@@ -20,7 +20,7 @@ class Live {
   #retry = 0;
   #heardAt = 0;
   #watch = 0;
-  #behind = 0;
+  #began = performance.timeOrigin / 1000;
   #listeners = new Set();
   #turnListeners = new Map();
   #changed = oncePerFrame((keys) => {
@@ -44,9 +44,9 @@ class Live {
     };
   }
 
-  // Seconds since 1970 by the console's clock: a supervisor's own may be wrong.
+  // Seconds since 1970 by the console's clock: a supervisor's own may be wrong, or jump.
   now() {
-    return Date.now() / 1000 + this.#behind;
+    return performance.now() / 1000 + this.#began;
   }
 
   start() {
@@ -131,7 +131,7 @@ class Live {
   #take(event) {
     switch (event.event) {
       case "snapshot":
-        this.#behind = event.at ? event.at - Date.now() / 1000 : 0;
+        if (event.at) this.#began = event.at - performance.now() / 1000;
         this.calls = new Map((event.calls ?? []).map((call) => [call.call_id, call]));
         this.alarms = new Map((event.alarms ?? []).filter((a) => !a.cleared).map((a) => [a.id, a]));
         this.switches = event.answering ?? this.switches;

@@ -13,9 +13,9 @@ export function table(caption, columns, rows, attributes = {}) {
 export function pager({ page = 1, pages = 1 }, go) {
   if (pages <= 1) return null;
   return el("nav", { class: "pager row", "aria-label": "Pages" },
-    button("Earlier pages", { tone: "small", disabled: page <= 1, onclick: () => go(page - 1) }),
+    button("Previous page", { tone: "small", disabled: page <= 1, onclick: () => go(page - 1) }),
     el("span", { class: "muted" }, `Page ${page} of ${pages}`),
-    button("Later pages", { tone: "small", disabled: page >= pages, onclick: () => go(page + 1) }));
+    button("Next page", { tone: "small", disabled: page >= pages, onclick: () => go(page + 1) }));
 }
 
 // Fetches and shows; the newest request wins, a failure says why and offers another try.

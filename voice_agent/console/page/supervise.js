@@ -97,7 +97,7 @@ export class Supervise {
       title: "Hand back to the agent", asked: [agreed], confirm: "Hand back",
       act: async (values) => {
         if (line.on(this.#callId)) await line.handBack(values.agreed);
-        else await post(callPath(this.#callId, "hand-back"), { name: session.user, agreed: values.agreed });
+        else await post(callPath(this.#callId, "hand-back"), { name: session.user, ...values });
         say("The agent goes on.");
       },
     });

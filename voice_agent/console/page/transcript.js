@@ -18,9 +18,9 @@ export class Transcript {
   // `onSelect(turn)`: a person, or a new turn while nobody chose, made this the turn to look at.
   constructor(onSelect, liveCall) {
     this.#onSelect = onSelect;
-    this.list = el("ol", { class: "turns", ...(liveCall ? { role: "log", "aria-live": "polite" } : {}), "aria-label": "Transcript" });
+    this.list = el("ol", { class: "turns", "aria-label": "Transcript" });
     this.empty = el("p", { class: "plain muted" }, "Nothing has been said yet.");
-    this.node = el("div", { class: "transcript", tabindex: "0", role: "region", "aria-label": "Conversation" }, this.empty, this.list);
+    this.node = el("div", { class: "transcript", tabindex: "0", role: liveCall ? "log" : "region", "aria-label": "Conversation" }, this.empty, this.list);
     this.list.addEventListener("click", (event) => {
       const item = event.target.closest("[data-turn]");
       if (item && !String(getSelection())) this.select(item.dataset.turn, true);

@@ -1,0 +1,282 @@
+"""History, grading, boards, handoffs, the switch, audit and users, in headless Chromium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.voice_agent.console.page_stage import (
+    EVIL,
+    a_floor,
+    a_handoff,
+    a_past_call,
+    boards,
+    looking_at,
+    people,
+)
+
+pytestmark = pytest.mark.browser
+
+
+async def test_calls_are_searched_and_the_search_is_kept_on_the_way_back(tmp_path: Path) -> None:
+    console = a_floor()
+    a_past_call(console)
+    async with looking_at(console, tmp_path, "#/history") as tab:
+        page = tab.page
+        await expect(page.get_by_text("61 calls")).to_be_visible()
+        await page.get_by_label("Number").fill("0018")
+        await page.get_by_label("Words").fill("delivery")
+        await page.get_by_label("Outcome").select_option("handed_over")
+        await page.get_by_label("From").fill("2026-05-01T08:00")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("button", name="Next page").click()
+        await expect(page.get_by_role("status").get_by_text("61 calls")).to_be_visible()
+        sent = [query for path, query in console.queries if path == "/api/history"]
+        assert sent[0] == {"page": "1"}
+        assert sent[-1].pop("from").isdigit()
+        assert sent[-1] == {
+            "number": "0018", "words": "delivery", "outcome": "handed_over", "page": "2",
+        }  # fmt: skip
+        await page.get_by_role("table", name="Calls").get_by_text("+44 20 7946 0018").click()
+        await expect(page.locator("[data-turn]")).to_have_count(2)
+        await page.get_by_role("link", name="Back").click()
+        await expect(page.get_by_label("Words")).to_have_value("delivery")
+        await expect(page.get_by_label("Outcome")).to_have_value("handed_over")
+        console.answers["/api/history"] = {"calls": [], "page": 1, "pages": 1, "total": 0}
+        await page.get_by_role("button", name="Clear").click()
+        await expect(page.get_by_text("No call fits.")).to_be_visible()
+        assert tab.complaints == []
+
+
+async def test_a_failed_search_can_be_tried_again(tmp_path: Path) -> None:
+    console = a_floor()
+    a_past_call(console)
+    console.refusals["/api/history"] = (429, "rate_limited", "Too many requests. Wait a moment.")
+    async with looking_at(console, tmp_path, "#/history") as tab:
+        await expect(tab.page.get_by_text("Too many requests. Wait a moment.")).to_be_visible()
+        console.refusals.clear()
+        await tab.page.get_by_role("button", name="Try again").click()
+        await expect(tab.page.get_by_text("61 calls")).to_be_visible()
+
+
+async def test_a_recording_plays_in_step_with_its_transcript(tmp_path: Path) -> None:
+    console = a_floor()
+    a_past_call(console)
+    async with looking_at(console, tmp_path, "#/calls/p1") as tab:
+        page = tab.page
+        sound = page.locator(".replay audio")
+        turns = page.locator("[data-turn]")
+        await expect(turns).to_have_count(2)
+        await page.wait_for_function(
+            "document.querySelector('.replay audio').readyState >= HTMLMediaElement.HAVE_METADATA"
+        )
+        await turns.nth(1).click()
+        await page.wait_for_function("document.querySelector('.replay audio').currentTime > 14")
+        await expect(turns.nth(1)).to_have_attribute("data-playing", "")
+        await page.locator(".track").click(position={"x": 180, "y": 10})
+        await expect(turns.nth(0)).to_have_attribute("data-playing", "")
+        await expect(turns.nth(1)).not_to_have_attribute("data-playing", "")
+        await page.locator(".transcript").focus()
+        await page.keyboard.press(" ")
+        await page.wait_for_function("!document.querySelector('.replay audio').paused")
+        await page.keyboard.press(" ")
+        await page.wait_for_function("document.querySelector('.replay audio').paused")
+        await expect(sound).to_have_attribute("src", "/api/calls/p1/recording")
+        assert tab.complaints == []
+
+
+async def test_a_recording_that_is_gone_is_explained(tmp_path: Path) -> None:
+    console = a_floor()
+    a_past_call(console)
+    console.refusals["/recording"] = (404, "not_found", "There is no recording of that call.")
+    async with looking_at(console, tmp_path, "#/calls/p1") as tab:
+        await expect(tab.page.get_by_text("The recording cannot be played.")).to_be_visible()
+
+
+async def test_an_answer_is_graded_corrected_kept_and_proposed(tmp_path: Path) -> None:
+    console = a_floor()
+    a_past_call(console)
+    async with looking_at(console, tmp_path, "#/calls/p1") as tab:
+        page = tab.page
+        await page.locator("[data-turn=t1]").click()
+        grades = page.get_by_role("group", name="Grade")
+        await grades.get_by_role("button", name="Wrong").click()
+        await expect(page.locator("[data-turn=t1] .facts")).to_contain_text("Wrong")
+        await expect(grades.get_by_role("button", name="Wrong")).to_have_attribute(
+            "aria-pressed", "true"
+        )
+        await page.get_by_label("Better answer").fill("Two to three days.")
+        await page.get_by_role("button", name="Save correction").click()
+        await expect(page.get_by_text("Graded: Wrong.").last).to_be_visible()
+        await page.get_by_role("button", name="Add to evaluation set").click()
+        await expect(page.get_by_text("Added to the evaluation set.")).to_be_visible()
+        await page.get_by_role("button", name="Propose as verified answer").click()
+        await expect(page.get_by_text("Proposed as a verified answer.")).to_be_visible()
+        assert console.asked == [
+            ("POST", "/api/turns/t1/grade", {"grade": "wrong"}),
+            ("POST", "/api/turns/t1/grade",
+             {"grade": "wrong", "correction": "Two to three days."}),
+            ("POST", "/api/turns/t1/evaluation", {}),
+            ("POST", "/api/turns/t1/verified-answer", {"text": "Two to three days."}),
+        ]  # fmt: skip
+        console.refusals["/grade"] = (409, "no_such_turn", "The turn was erased.")
+        await grades.get_by_role("button", name="Unsafe").click()
+        await expect(page.get_by_text("The turn was erased.")).to_be_visible()
+        await expect(grades.get_by_role("button", name="Wrong")).to_have_attribute(
+            "aria-pressed", "true"
+        )
+
+
+@pytest.mark.parametrize("name", ["operations", "quality", "business", "compliance"])
+async def test_each_reader_has_a_board_with_charts_and_tables(tmp_path: Path, name: str) -> None:
+    console = a_floor()
+    boards(console)
+    async with looking_at(console, tmp_path, f"#/boards/{name}") as tab:
+        page = tab.page
+        chart = page.get_by_role("figure").filter(has_text="Voice to voice")
+        await expect(chart.get_by_role("img")).to_have_attribute(
+            "aria-label",
+            "Voice to voice: median last 431, from 380 to 529 ms; "
+            "95 % last 818.9, from 722 to 1,005.1 ms",
+        )
+        # One line with a gap is two strokes.
+        assert (await chart.locator(".series-1 .curve").get_attribute("d") or "").count("M") == 2
+        await chart.get_by_text("As a table").click()
+        await expect(chart.get_by_role("row")).to_have_count(25)
+        await expect(page.locator("rect").filter(has_text="Handed over: 201")).to_have_count(1)
+        await expect(page.get_by_role("table", name="Errors")).to_contain_text(EVIL)
+        await expect(page.get_by_text("Nothing in this time.")).to_be_visible()
+        await page.get_by_label("Period").select_option("Last week")
+        await expect(page.locator(".tiles.big > div")).to_have_count(4)
+        asked = [query for path, query in console.queries if path == f"/api/boards/{name}"]
+        assert asked == [{"hours": "24"}, {"hours": "168"}]
+        assert await page.locator("img").count() == 0
+        assert tab.complaints == []
+
+
+async def test_the_switch_needs_a_reason_and_is_seen_at_once(tmp_path: Path) -> None:
+    console = a_floor()
+    console.answers["/api/answering"] = {
+        "drills": [{"at": 1_780_000_000, "new_calls_s": 0.41, "live_calls_s": 1.9, "dropped": 0}]
+    }
+    async with looking_at(console, tmp_path) as tab:
+        page = tab.page
+        await page.get_by_role("button", name="Agents answer").click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog.get_by_label("Reason")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(dialog.get_by_role("alert")).to_contain_text("A reason is needed")
+        await page.keyboard.type("Wrong prices")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("button", name="Agents are off")).to_be_visible()
+        assert console.bodies("/api/answering") == [
+            {"scope": "all", "name": "", "on": True, "reason": "Wrong prices", "by": "sam"}
+        ]
+        await page.get_by_role("link", name="Switch").click()
+        await expect(page.get_by_role("heading", name="Agents are off the phones")).to_be_visible()
+        await expect(page.get_by_role("table", name="Drills")).to_contain_text("0.41")
+        await page.get_by_role("button", name="Take agents off: queue returns").click()
+        await page.get_by_label("Reason").fill("Training")
+        await page.get_by_role("dialog").get_by_role("button", name="Take agents off").click()
+        row = page.get_by_role("row").filter(has_text="Queue returns")
+        await expect(row).to_contain_text("Training")
+        await page.get_by_role("button", name="Let agents answer: all calls").click()
+        await expect(dialog).to_contain_text("Switched off by sam: Wrong prices.")
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_have_count(0)
+        await page.get_by_role("button", name="Let agents answer: all calls").click()
+        await page.get_by_label("Reason").fill("Corrected")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("button", name="Agents off: returns")).to_be_visible()
+        assert tab.complaints == []
+
+
+async def test_a_switch_that_fails_says_so_and_can_be_tried_again(tmp_path: Path) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path) as tab:
+        page = tab.page
+        console.refusals["/api/answering"] = (502, "gateway", "The gateway does not answer.")
+        await page.get_by_role("button", name="Agents answer").click()
+        await page.keyboard.type("Wrong prices")
+        await page.keyboard.press("Enter")
+        alert = page.get_by_role("dialog").get_by_role("alert")
+        await expect(alert).to_have_text("The gateway does not answer.")
+        console.refusals.clear()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("button", name="Agents are off")).to_be_visible()
+
+
+async def test_a_human_agent_reads_the_story_and_accepts_by_key(tmp_path: Path) -> None:
+    console = a_floor()
+    a_handoff(console)
+    console.permissions = ["handoff"]
+    async with looking_at(console, tmp_path, "") as tab:
+        page = tab.page
+        await page.get_by_role("link", name="Ada Hill").click()
+        story = page.get_by_role("region", name="The story so far")
+        for part in ("Ada Hill", "Verified", "A refund of 240 dollars", "Looked up order 0742",
+                     "A call back today", "Annoyed", "Approve the refund"):  # fmt: skip
+            await expect(story).to_contain_text(part)
+        await expect(page.locator("[data-turn]")).to_contain_text(EVIL)
+        await page.keyboard.press("a")
+        await expect(page.get_by_text("With you")).to_be_visible()
+        await expect(page.get_by_role("button", name="Decline")).to_be_hidden()
+        assert console.asked == [("POST", "/api/handoffs/c3/accept", {})]
+        assert await page.locator("img").count() == 0
+        assert tab.complaints == []
+
+
+async def test_a_declined_handoff_goes_on_to_the_next(tmp_path: Path) -> None:
+    console = a_floor()
+    a_handoff(console)
+    async with looking_at(console, tmp_path, "#/handoffs/c3") as tab:
+        page = tab.page
+        console.refusals["/decline"] = (409, "not_ringing", "Nobody is being rung.")
+        await page.get_by_role("button", name="Decline").click()
+        await expect(page.get_by_text("Nobody is being rung.")).to_be_visible()
+        console.refusals.clear()
+        await page.get_by_role("button", name="Decline").click()
+        await expect(page.get_by_text("The next person is rung.")).to_be_visible()
+        console.tell(event="turn", call_id="c3", turn={"turn_id": "n1", "caller": "Thank you"})
+        await expect(page.locator("[data-turn]")).to_have_count(2)
+        console.end("c3")
+        await expect(page.locator(".handoff .state")).to_have_text("Over")
+
+
+async def test_the_audit_log_says_whether_its_chain_holds(tmp_path: Path) -> None:
+    console = a_floor()
+    people(console)
+    async with looking_at(console, tmp_path, "#/audit") as tab:
+        page = tab.page
+        await expect(page.get_by_text("The chain holds")).to_be_visible()
+        await expect(page.get_by_role("table", name="Audit log")).to_contain_text(EVIL)
+        console.answers["/api/audit"] = console.answers["/api/audit"] | {"verified": False}
+        await page.reload()
+        await expect(page.get_by_text("The chain is broken")).to_be_visible()
+        assert tab.complaints == []
+
+
+async def test_users_are_added_and_signed_out_everywhere(tmp_path: Path) -> None:
+    console = a_floor()
+    people(console)
+    async with looking_at(console, tmp_path, "#/users") as tab:
+        page = tab.page
+        await page.get_by_role("button", name="End sessions of sam").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("button", name="End sessions").click()
+        await expect(page.get_by_text("sam is signed out.")).to_be_visible()
+        await page.get_by_role("button", name="Add a user").click()
+        await page.get_by_label("Name").fill("ada")
+        await page.get_by_label("Role").select_option("quality")
+        await page.get_by_label("First password").fill(" with spaces ")
+        await dialog.get_by_role("button", name="Add").click()
+        await expect(page.get_by_text("ada may sign in.")).to_be_visible()
+        assert console.asked == [
+            ("DELETE", "/api/users/sam/sessions", {}),
+            ("POST", "/api/users",
+             {"name": "ada", "role": "quality", "password": " with spaces "}),
+        ]  # fmt: skip
+        await expect(page.get_by_role("row").filter(has_text="kim")).to_contain_text("Locked")
+        assert tab.complaints == []
