@@ -244,6 +244,15 @@ class HandoffSettings(Section):
 
     enabled: bool = Field(True, description="Callers may ask for a person")
     target: str = Field("", description="SIP address; empty: the gateway's human line")
+    reasons: Path = Field(
+        Path("configs/handoff.yaml"), description="Why, in which words, and through which queue"
+    )
+    link: str = Field(
+        "http://127.0.0.1:8060/#/handoff/{call_id}",
+        description="The story's page, named to the person's telephone; empty: none",
+    )
+    messages: bool = Field(True, description="Callers whom nobody can help may leave a message")
+    voicemail: Path = Field(Path("var/voicemail"), description="Folder of these messages")
 
 
 class SafetySettings(Section):

@@ -18,6 +18,8 @@ from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.answering.road_chooser import RoadChooser
 from voice_agent.answering.writer import Writer, first_clause_s
 from voice_agent.config import ActionsSettings, ConfigError, LanguageModelSettings, Settings, secret
+from voice_agent.handoff.phrases import FIXED
+from voice_agent.handoff.reasons import Reasons, default_reasons, read_reasons
 from voice_agent.knowledge.index import Knowledge, load_embedder
 from voice_agent.knowledge.remembered import RememberedVectors
 from voice_agent.records.outbox import Outbox, Webhook
@@ -49,6 +51,7 @@ class Engines:
     records: Records
     prompt: AnswerPrompt
     policy: Policy = field(default_factory=default_policy)
+    reasons: Reasons = field(default_factory=default_reasons)
     pace: Pace = field(default_factory=Pace)
     larger: Writer | None = None
     roads: RoadChooser | None = None
@@ -83,6 +86,7 @@ class Engines:
             records=Records.open(settings.records.path, record_mask(settings, policy)),
             prompt=load_prompt(settings.answering.prompt, settings.answering.company),
             policy=policy,
+            reasons=read_reasons(settings.handoff.reasons),
             meanings=Nearness(embedder),
             judge=ModelJudge(model, grounding.patience_ms / 1000) if grounding.model else None,
             actions=CompanySystems.open(settings.actions),
@@ -93,7 +97,11 @@ class Engines:
         """Wait for the other processes, keep the usual phrases as sound, read the system prompt."""
         await _until(self.synthesiser.ready)
         sentences = self.roads.sentences if self.roads else ()
-        phrases = [as_spoken(said) for said in (*prepared_phrases(settings.answering), *sentences)]
+        own = self.reasons.sentences()
+        phrases = [
+            as_spoken(said)
+            for said in (*prepared_phrases(settings.answering), *FIXED, *own, *sentences)
+        ]
         await self.synthesiser.remember(phrases)
         await _until(self.model.ready)
         try:

@@ -153,6 +153,11 @@ class ReplyFailed(ReplyFrame):
 
 
 @dataclass
+class ReplyBegun(ReplyFrame):
+    """Upstream: the caller begins to hear the reply."""
+
+
+@dataclass
 class ReplyOver(ReplyFrame):
     """Upstream: the reply has ended; ``reply.heard`` and ``reply.end_reason`` are final."""
 

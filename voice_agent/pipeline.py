@@ -8,6 +8,8 @@
                  ▼
                TurnTaker      words, whose turn, interruptions  Whisper, smart-turn, TurnEngine
                  ▼
+               PersonTalk     waiting, call-back, message       TalkRules
+                 ▼
                ActionsUnderWay  "yes" is for what asked         FlowRules
                  ▼
                InputGuard     attacks refused, cards masked     rules, policy.yaml
@@ -47,6 +49,8 @@ from voice_agent.answering.conversation import Conversation
 from voice_agent.answering.router import Router
 from voice_agent.config import Settings, secrets_of
 from voice_agent.engines import Engines
+from voice_agent.handoff.desk import HandoffDesk
+from voice_agent.handoff.person_stage import PersonTalk
 from voice_agent.knowledge.retriever import Retriever
 from voice_agent.line import LineInput, LineOutput
 from voice_agent.safety.input_guard_stage import InputGuard
@@ -66,6 +70,7 @@ class CallPipeline:
     pipeline: Pipeline
     line_input: LineInput
     turn_taker: TurnTaker
+    handoffs: HandoffDesk
     desk: ActionDesk | None = None
 
 
@@ -88,13 +93,16 @@ def build_pipeline(
         conversation,
         keys_are_secret=lambda: desk is not None and desk.wants_secret_keys,
     )
+    handoffs = HandoffDesk(settings, engines, conversation)
+    language = settings.speech.transcriber.language
     stages = [
         line_input,
         VoiceDetector(engines.voice),
         turn_taker,
-        *([ActionsUnderWay(desk, settings.speech.transcriber.language)] if desk else []),
+        PersonTalk(handoffs, language),
+        *([ActionsUnderWay(desk, language)] if desk else []),
         InputGuard(engines.policy),
-        Router(settings, conversation, engines.roads),
+        Router(settings, conversation, engines.roads, handoffs),
         *([Actions(desk, systems.known, settings.handoff.enabled)] if systems and desk else []),
         Retriever(SafeLibrary(engines.knowledge)),
         Answerer(
@@ -114,4 +122,4 @@ def build_pipeline(
         SpeechGate(),
         LineOutput(send_audio, send_message),
     ]
-    return CallPipeline(Pipeline(stages), line_input, turn_taker, desk)
+    return CallPipeline(Pipeline(stages), line_input, turn_taker, handoffs, desk)

@@ -128,6 +128,8 @@ class Reply:
     """Digits keyed in that ``question`` must not hold: a PIN, a code. Never recorded."""
     brief: str = ""
     """What a person who takes over should know, where more is known than was said."""
+    handoff: str = ""
+    """Why a person takes over, as a code, where the stage that decided it knows."""
     filler: Clause | None = None
     """Said before the first clause because that is late."""
     clauses: list[Clause] = field(default_factory=list)

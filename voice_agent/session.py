@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections.abc import Coroutine
 from contextlib import aclosing
@@ -24,16 +23,13 @@ from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.prompt import summary_messages
 from voice_agent.config import Settings
 from voice_agent.engines import Engines
-from voice_agent.frames import ReplyOver
-from voice_agent.handoff.brief import REASONS, brief
+from voice_agent.frames import ReplyBegun, ReplyOver
 from voice_agent.pipeline import build_pipeline
 from voice_agent.records import metrics, tracing
 from voice_agent.records.outcomes import outcome_fields
 from voice_agent.records.turns import call_record, trace_turn, turn_record
-from voice_agent.reply import AfterReply, Reply, Road
-from voice_agent.reply_stage import StageError
+from voice_agent.reply import AfterReply, Reply
 from voice_agent.safety.masking import mask_identifiers
-from voice_agent.speech.spoken_text import as_spoken
 
 log = structlog.get_logger(__name__)
 
@@ -59,9 +55,7 @@ class CallSession:
         )
         self._started = asyncio.Event()
         self._turns = self._questions = 0
-        self._brief = ""
         self._began_at = time.time()
-        self._transferring = False
         self._end_reason = "hung_up"
         self._tasks: set[asyncio.Task[Any]] = set()
         self._summary: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -80,7 +74,8 @@ class CallSession:
         structlog.contextvars.clear_contextvars()
 
     async def _serve(self) -> None:
-        start = self._start
+        start, call = self._start, self._call
+        call.handoffs.open(start, call.turn_taker, call.desk, self._send_message, self._start_task)
         log.info("call_began", line=start.line, resumed=start.resumed, pii={"caller": start.caller})
         metrics.live_calls.inc()
         self._record_call(over=False)
@@ -104,6 +99,7 @@ class CallSession:
             self._end_reason = "pipeline_not_started"
         finally:
             self._record_unfinished()
+            await self._call.handoffs.close()
             await runner.cancel()
             await asyncio.wait({running}, timeout=PIPELINE_TIMEOUT_S)
             running.cancel()
@@ -125,7 +121,7 @@ class CallSession:
             enable_turn_tracking=False,
             idle_timeout_secs=None,  # the turn engine looks after silent callers
         )
-        worker.set_reached_upstream_filter((ReplyOver,))
+        worker.set_reached_upstream_filter((ReplyBegun, ReplyOver))
 
         @worker.event_handler("on_pipeline_started")  # type: ignore[untyped-decorator]
         async def on_started(_worker: PipelineWorker, _frame: object) -> None:
@@ -134,8 +130,11 @@ class CallSession:
             await self._call.turn_taker.say(phrases.BACK_AGAIN if self._start.resumed else greeting)
 
         @worker.event_handler("on_frame_reached_upstream")  # type: ignore[untyped-decorator]
-        async def on_over(_worker: PipelineWorker, frame: ReplyOver) -> None:
-            await self._follow_up(frame.reply)
+        async def on_reply(_worker: PipelineWorker, frame: ReplyBegun | ReplyOver) -> None:
+            if isinstance(frame, ReplyBegun):
+                await self._call.handoffs.begun(frame.reply)
+            else:
+                await self._follow_up(frame.reply)
 
         return worker
 
@@ -157,7 +156,9 @@ class CallSession:
         async for message in self._socket:
             try:
                 if message.type is WSMsgType.BINARY:
-                    await self._call.line_input.take_audio(media_stream.check_audio(message.data))
+                    audio = media_stream.check_audio(message.data)
+                    self._call.handoffs.heard_audio(audio)
+                    await self._call.line_input.take_audio(audio)
                 elif message.type is WSMsgType.TEXT:
                     parsed = media_stream.parse(message.data)
                     if isinstance(parsed, media_stream.Stop):
@@ -174,68 +175,25 @@ class CallSession:
                     return
 
     async def _take(self, message: Message) -> None:
-        match message:
-            case media_stream.Transfer(state=state, reason=reason) if state:
-                await self._note_transfer(state, reason)
-            case media_stream.Resume():
-                self._transferring = False
-                self._end_reason = "hung_up"
-                await self._call.turn_taker.change_line(True)
-                await self._call.turn_taker.say(phrases.TRANSFER_OVER)
-            case _:
-                await self._call.line_input.take_message(message)
-
-    async def _note_transfer(self, state: str, reason: str) -> None:
-        log.info("transfer_changed", state=state, reason=reason)
-        match state:
-            case "bridged":
-                self._end_reason = "transferred"
-                await self._call.turn_taker.change_line(False)
-            case "failed":
-                self._transferring = False
-                await self._call.turn_taker.change_line(True)
-                await self._call.turn_taker.say(phrases.TRANSFER_FAILED)
+        handoffs = self._call.handoffs
+        if isinstance(message, media_stream.Resume):
+            self._end_reason = "hung_up"
+            await handoffs.resume(message.reason, message.note)
+        elif not await handoffs.take(message):
+            await self._call.line_input.take_message(message)
+        elif handoffs.bridged:
+            self._end_reason = "transferred"
 
     async def _follow_up(self, reply: Reply) -> None:
         """A reply has ended: keep it as evidence, and do what it announced."""
         self._record_turn(reply)
         self._start_task(self._engines.knowledge.reload_if_changed())
-        finished = reply.end_reason in ("completed", "failed")
-        if finished and reply.after is AfterReply.TRANSFER and not self._transferring:
-            self._transferring = True
-            await self._call.turn_taker.wait_for_person()
-            self._start_task(self._transfer(reply))
-        elif finished and reply.after is AfterReply.HANG_UP:
+        await self._call.handoffs.over(reply)
+        if reply.end_reason in ("completed", "failed") and reply.after is AfterReply.HANG_UP:
             self._end_reason = "agent_hung_up"
             await self._send_message(media_stream.Stop(reply.road.value))
         elif (old := self._conversation.overdue()) and self._summary.done():
             self._summary = self._start_task(self._summarise(old))
-
-    async def _transfer(self, reply: Reply) -> None:
-        reason = "failed" if reply.road is Road.FAILED else _reason_of(reply)
-        history = [turn for turn in self._conversation.history() if turn[0] != reply.question]
-        words = brief(history, reply.question, reason)
-        self._brief = reply.brief
-        if reply.brief:
-            words = f"Hello, a caller for you. {reply.brief}"
-        announcement = bytearray()
-        try:
-            async with aclosing(self._engines.synthesiser.speak(as_spoken(words))) as pieces:
-                async for piece in pieces:
-                    announcement += piece
-        except Exception as error:  # better a person without a brief than no person
-            code = error.code if isinstance(error, StageError) else "unexpected"
-            log.warning(
-                "brief_not_spoken", code=code, exc_info=error if code == "unexpected" else None
-            )
-        await self._send_message(
-            media_stream.Transfer(
-                target=self._settings.handoff.target,
-                reason=words,
-                announcement=base64.b64encode(announcement).decode(),
-            )
-        )
-        metrics.handoffs.labels(reason=reason).inc()
 
     async def _summarise(self, old: tuple[Any, ...]) -> None:
         turns = [(turn.caller, turn.agent) for turn in old]
@@ -287,7 +245,8 @@ class CallSession:
             call_record(self._start, self._began_at, self._end_reason, settings),
             turns=self._questions,
             done=self._call.desk.done if self._call.desk else (),
-            brief=self._brief,
+            brief=self._call.handoffs.spoken_brief,
+            handoff=self._call.handoffs.attempt,
             transcript_url=settings.actions.transcript_url or own,
         )
         try:
@@ -324,9 +283,3 @@ class CallSession:
                 await sending
         except (ConnectionError, TimeoutError, RuntimeError) as error:
             log.warning("gateway_unreachable", reason=type(error).__name__)
-
-
-def _reason_of(reply: Reply) -> str:
-    """Why a caller is put through: what the router named, or that they asked."""
-    named = reply.choice.name if reply.choice and reply.choice.road is Road.PERSON else ""
-    return named if named in REASONS else "asked"

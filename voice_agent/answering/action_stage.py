@@ -101,6 +101,7 @@ class Actions(ReplyStage):
         """Somebody wants what nobody declared: a person can do it."""
         log.info("action_unknown", action=name)
         reply.after = AfterReply.TRANSFER
+        reply.handoff = "action"
         reply.brief = f"They want this done: {name.replace('_', ' ')}." if name else ""
         await self._say(reply, phrases.FOR_A_PERSON)
         await self._finish(reply)

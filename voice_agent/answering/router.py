@@ -34,6 +34,16 @@ class Roads(Protocol):
         """The road for a request."""
 
 
+class ToPeople(Protocol):
+    """What knows of handing over (see ``handoff.desk.HandoffDesk``)."""
+
+    def sentence(self, choice: RoadChoice) -> str:
+        """What a caller hears who is put through by this choice."""
+
+    def repeats(self, question: str, history: tuple[tuple[str, str], ...]) -> bool:
+        """The caller asks the same thing once too often."""
+
+
 class Router(ReplyStage):
     """Sends questions on to be answered or acted on; says everything else itself.
 
@@ -41,10 +51,15 @@ class Router(ReplyStage):
     """
 
     def __init__(
-        self, settings: Settings, conversation: Conversation, roads: Roads | None = None
+        self,
+        settings: Settings,
+        conversation: Conversation,
+        roads: Roads | None = None,
+        people: ToPeople | None = None,
     ) -> None:
         super().__init__()
         self._roads = roads
+        self._people = people
         self._acts = settings.actions.enabled
         self._clarified = False
         self._language = settings.speech.transcriber.language
@@ -85,6 +100,8 @@ class Router(ReplyStage):
     async def _choose(self, reply: Reply, frame: ReplyAsked) -> bool:
         """Take the request, unless words alone say that it is to be answered."""
         asked = Asked(reply.question, frame.history, self._conversation.last_heard, self._clarified)
+        if self._people is not None and self._people.repeats(reply.question, frame.history):
+            return await self._take(reply, RoadChoice(Road.PERSON, name="repeated"))
         if self._roads is None:
             return await self._take(
                 reply, RoadChoice(choose_road(asked.question, asked.last_heard))
@@ -108,7 +125,9 @@ class Router(ReplyStage):
             case Road.PERSON if choice.because == "doubt":
                 await self._say(reply, phrases.UNSURE)
             case Road.PERSON:
-                await self._hand_over(reply, choice.says or phrases.TRANSFERRING)
+                people = self._people
+                says = people.sentence(choice) if people else choice.says or phrases.TRANSFERRING
+                await self._hand_over(reply, says)
             case Road.GOODBYE:
                 reply.after = AfterReply.HANG_UP
                 await self._say(reply, phrases.GOODBYE)

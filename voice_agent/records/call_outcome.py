@@ -31,6 +31,17 @@ class ActionOutcome(BaseModel):
     key: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64}$")] = ""
 
 
+class HandoffOutcome(BaseModel):
+    """How the latest attempt to reach a person went; ``link`` is the story's page."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
+    queue: Line = ""
+    outcome: Annotated[str, StringConstraints(pattern=r"^[a-z_]{0,40}$")] = ""
+    link: Annotated[str, StringConstraints(max_length=400)] = ""
+
+
 class CallOutcome(BaseModel):
     """A call that is over. Times have a time zone; no caller's words but the summary's."""
 
@@ -47,6 +58,7 @@ class CallOutcome(BaseModel):
     summary: Annotated[str, StringConstraints(min_length=1, max_length=600)]
     disposition: Disposition
     actions: tuple[ActionOutcome, ...] = ()
+    handoff: HandoffOutcome | None = None
     transcript_url: HttpUrl
 
     @model_validator(mode="after")

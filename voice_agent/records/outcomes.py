@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from voice_agent.answering.actions.desk import Done
-from voice_agent.records.store import CallRecord
+from voice_agent.records.store import CallRecord, HandoffRecord
 
 MAX_SUMMARY_CHARS = 600
 
@@ -20,6 +20,7 @@ def outcome_fields(
     done: Sequence[Done],
     brief: str,
     transcript_url: str,
+    handoff: HandoffRecord | None = None,
 ) -> dict[str, Any]:
     """The fields of a :class:`call_outcome.CallOutcome`, not yet checked.
 
@@ -39,6 +40,14 @@ def outcome_fields(
             {"action": each.action, "state": each.state, "reason": each.reason, "key": each.key}
             for each in done
         ],
+        "handoff": {
+            "reason": handoff.reason,
+            "queue": handoff.queue[:120],
+            "outcome": handoff.outcome,
+            "link": handoff.link,
+        }
+        if handoff
+        else None,
         "transcript_url": transcript_url.replace("{call_id}", call.call_id),
     }
 

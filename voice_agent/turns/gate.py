@@ -13,6 +13,7 @@ from voice_agent.frames import (
     ClauseWritten,
     LineOrdered,
     LineReported,
+    ReplyBegun,
     ReplyCommitted,
     ReplyDropped,
     ReplyOver,
@@ -110,8 +111,11 @@ class SpeechGate(FrameProcessor):
             return
         playback = self._playback
         while audio := playback.next_audio():
+            begins = "sent" not in playback.reply.marks
             playback.reply.mark("sent")
             await self.push_frame(AgentAudio(audio))
+            if begins:
+                await self.push_frame(ReplyBegun(playback.reply), FrameDirection.UPSTREAM)
             await self._set_audible(True, asking=playback.asking)
             await self._caption(playback)
         self._line_ms = playback.line_ms

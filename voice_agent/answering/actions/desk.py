@@ -221,6 +221,7 @@ class ActionDesk:
                     return
                 case ToPerson(text, reason, brief):
                     reply.road, reply.after, reply.brief = Road.PERSON, AfterReply.TRANSFER, brief
+                    reply.handoff = reason
                     log.info("action_handed_over", reason=reason, pii={"brief": brief})
                     await speak(text)
                     return
