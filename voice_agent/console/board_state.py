@@ -36,7 +36,8 @@ class BoardState:
         self.suggestions: dict[str, list[dict[str, Any]]] = {}
         self.switches: list[dict[str, Any]] = []
         self.answering: dict[str, Any] = {}
-        self.gateway_up = False
+        self.gateway_up: bool | None = None
+        """``None``: it was not tried yet."""
         self._alarms: dict[str, Alarm] = {}
 
     def snapshot(self, now: float) -> dict[str, Any]:
@@ -75,7 +76,7 @@ class BoardState:
 
     def gateway_is(self, up: bool, now: float) -> list[dict[str, Any]]:
         """The line to the gateway is there, or gone; what was live is then not known any more."""
-        if self.gateway_up == up:
+        if self.gateway_up is up:
             return []
         self.gateway_up = up
         return [{"event": "gateway", "at": now, "state": "up" if up else "down"}]
@@ -86,7 +87,7 @@ class BoardState:
             each.id: each
             for each in alarms_of(
                 [self._aged(call) for call in self.calls.values()], self.switches,
-                gateway_up=self.gateway_up, settings=self._settings, now=now,
+                gateway_up=self.gateway_up is not False, settings=self._settings, now=now,
             )
         }  # fmt: skip
         told = []

@@ -80,12 +80,11 @@ class LiveBoard:
         while True:
             try:
                 async for event in self._link.events():
-                    if not self.state.gateway_up:
-                        failures = 0
-                        self._tell(self.state.gateway_is(True, time.time()))
-                        await self.refresh_answering()
+                    began = not self.state.gateway_up
+                    failures = 0
+                    self._tell(self.state.gateway_is(True, time.time()))
                     self._tell(self.state.apply(event, time.time()))
-                    if event.get("event") == "answering_changed":
+                    if began or event.get("event") == "answering_changed":
                         await self.refresh_answering()
             except ConsoleError as error:
                 if self.state.gateway_up or not failures:

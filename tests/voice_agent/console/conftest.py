@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -91,6 +92,31 @@ async def events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, An
             yield json.loads(line[6:])
 
 
+class Watch:
+    """One page that watches; ``until`` gives what it was told up to the first event of a name."""
+
+    def __init__(self, browser: Browser, path: str = "/api/events") -> None:
+        self._browser, self._path = browser, path
+
+    async def __aenter__(self) -> Watch:
+        self._response = await self._browser.ask("GET", self._path)
+        assert self._response.status == 200
+        self._events = events(self._response)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._response.close()
+
+    async def until(self, wanted: str, **fields: Any) -> list[dict[str, Any]]:
+        seen = []
+        async with asyncio.timeout(10):
+            async for event in self._events:
+                seen.append(event)
+                if event["event"] == wanted and fields.items() <= event.items():
+                    return seen
+        raise AssertionError(f"no {wanted} before the stream ended")
+
+
 @pytest.fixture(autouse=True)
 def quick_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real hashing with the least cost there is: a hundred sign-ins else take a minute."""
@@ -153,3 +179,12 @@ async def stage(
         await client.close()
     await server.close()
     await gateway.server.close()
+
+
+@pytest.fixture
+async def connected(stage: Stage) -> Stage:
+    """A console that has heard from its gateway."""
+    async with Watch(await stage.signed_in(Role.QUALITY)) as page:
+        if (await page.until("snapshot"))[-1]["gateway"] == "down":
+            await page.until("gateway", state="up")
+    return stage
