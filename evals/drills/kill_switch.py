@@ -167,7 +167,7 @@ async def _new_call(line: PlainLine, uri: str, at_s: float) -> float | None:
     except CallError:
         return None
     answered_after_s = time.monotonic() - rang_s - call.now_s
-    await call.wait_for_end(max(0.5, rang_s + 4.0 - time.monotonic()))
+    await call.wait_for_end(max(0.5, rang_s + WATCHED_S - at_s - time.monotonic()))
     waited_s = _switched_after(call, 0.0)
     return None if waited_s is None else answered_after_s + waited_s
 

@@ -109,7 +109,7 @@ class Answerer(ReplyStage):
     def _messages(
         self, question: str, passages: Sequence[Passage], history: Sequence[tuple[str, str]]
     ) -> list[Message]:
-        return self._prompt.messages(question, passages, history, self._conversation.summary)
+        return self._prompt.messages(question, passages, history, self._conversation.background)
 
     def _foresee(self, frame: PassagesForeseen) -> None:
         """Let the model read the passages, and make the sound of what may be quoted of them."""

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
+MAX_HEEDED = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One turn: what the caller said (empty for a greeting) and what they heard in reply."""
@@ -27,11 +30,23 @@ class Conversation:
     """Takes out of the caller's words what neither a model nor a person who takes over needs."""
     summary: str = ""
     exchanges: list[Exchange] = field(default_factory=list)
+    heeded: list[str] = field(default_factory=list)
+    """What a supervisor asks of the agent for the rest of the call."""
 
     def add(self, caller: str, agent: str) -> None:
         """Note a finished turn; one in which nobody was heard is none."""
         if caller or agent:
             self.exchanges.append(Exchange(self.mask(caller), self.mask(agent)))
+
+    def heed(self, instruction: str) -> None:
+        """Keep to a supervisor's instruction; the latest ``MAX_HEEDED`` count."""
+        self.heeded = [*self.heeded, instruction][-MAX_HEEDED:]
+
+    @property
+    def background(self) -> str:
+        """What a model is told besides the latest exchanges: the summary, and what is heeded."""
+        asked = " ".join(f"Your supervisor asks you: {each}" for each in self.heeded)
+        return " ".join(part for part in (self.summary, asked) if part)
 
     @property
     def last_heard(self) -> str:
