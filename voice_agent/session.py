@@ -27,9 +27,11 @@ from voice_agent.frames import ReplyBegun, ReplyOver
 from voice_agent.pipeline import build_pipeline
 from voice_agent.records import metrics, tracing
 from voice_agent.records.outcomes import outcome_fields
+from voice_agent.records.store import TurnRecord
 from voice_agent.records.turns import call_record, trace_turn, turn_record
 from voice_agent.reply import AfterReply, Reply
 from voice_agent.safety.masking import mask_identifiers
+from voice_agent.supervised import SupervisorDesk
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +54,14 @@ class CallSession:
         )
         self._call = build_pipeline(
             settings, engines, self._conversation, self._send_audio, self._send_message
+        )
+        self._supervisors = SupervisorDesk(
+            settings,
+            engines,
+            self._conversation,
+            self._call.turn_taker,
+            self._send_message,
+            self._start_task,
         )
         self._started = asyncio.Event()
         self._turns = self._questions = 0
@@ -100,6 +110,7 @@ class CallSession:
         finally:
             self._record_unfinished()
             await self._call.handoffs.close()
+            await self._supervisors.close()
             await runner.cancel()
             await asyncio.wait({running}, timeout=PIPELINE_TIMEOUT_S)
             running.cancel()
@@ -132,6 +143,7 @@ class CallSession:
         @worker.event_handler("on_frame_reached_upstream")  # type: ignore[untyped-decorator]
         async def on_reply(_worker: PipelineWorker, frame: ReplyBegun | ReplyOver) -> None:
             if isinstance(frame, ReplyBegun):
+                self._supervisors.begun(frame.reply)
                 await self._call.handoffs.begun(frame.reply)
             else:
                 await self._follow_up(frame.reply)
@@ -158,7 +170,7 @@ class CallSession:
                 if message.type is WSMsgType.BINARY:
                     audio = media_stream.check_audio(message.data)
                     self._call.handoffs.heard_audio(audio)
-                    await self._call.line_input.take_audio(audio)
+                    await self._call.line_input.take_audio(self._supervisors.hear(audio))
                 elif message.type is WSMsgType.TEXT:
                     parsed = media_stream.parse(message.data)
                     if isinstance(parsed, media_stream.Stop):
@@ -178,7 +190,10 @@ class CallSession:
         handoffs = self._call.handoffs
         if isinstance(message, media_stream.Resume):
             self._end_reason = "hung_up"
+            await self._supervisors.has_caller()
             await handoffs.resume(message.reason, message.note)
+        elif await self._supervisors.take(message):
+            pass
         elif not await handoffs.take(message):
             await self._call.line_input.take_message(message)
         elif handoffs.bridged:
@@ -186,9 +201,11 @@ class CallSession:
 
     async def _follow_up(self, reply: Reply) -> None:
         """A reply has ended: keep it as evidence, and do what it announced."""
-        self._record_turn(reply)
+        record = self._record_turn(reply)
         self._start_task(self._engines.knowledge.reload_if_changed())
         await self._call.handoffs.over(reply)
+        self._supervisors.mood_is(self._call.handoffs.mood)
+        await self._supervisors.over(reply, record, self._began_at)
         if reply.end_reason in ("completed", "failed") and reply.after is AfterReply.HANG_UP:
             self._end_reason = "agent_hung_up"
             await self._send_message(media_stream.Stop(reply.road.value))
@@ -217,9 +234,10 @@ class CallSession:
             reply.end_reason = "transferred" if self._end_reason == "transferred" else "hung_up"
             self._record_turn(reply)
 
-    def _record_turn(self, reply: Reply) -> None:
+    def _record_turn(self, reply: Reply) -> TurnRecord | None:
+        """The turn as it is on record; ``None`` where the reply was never begun."""
         if not reply.committed:
-            return
+            return None
         self._turns += 1
         self._questions += bool(reply.question)
         metrics.observe_turn(reply)
@@ -234,6 +252,7 @@ class CallSession:
             stages_ms=reply.stages_ms(),
             pii={"heard": reply.question, "answer": reply.text, "heard_by_caller": reply.heard},
         )
+        return record
 
     async def _send_outcome(self) -> None:
         """Keep what a CRM is told of the call; a fault of it is no fault of the call."""

@@ -13,7 +13,7 @@ import binascii
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import structlog

@@ -42,9 +42,7 @@ class Voice(Protocol):
         """Speak a known sentence now, as a turn of its own."""
 
 
-def why_refused(
-    message: Steer, policy: Policy, guard: OutputGuard, known: tuple[str, ...]
-) -> str:
+def why_refused(message: Steer, policy: Policy, guard: OutputGuard, known: tuple[str, ...]) -> str:
     """Why the agent does not do this; empty when it does. Pure.
 
     ``known`` is what has been said on the call: personal data in it may be said again.

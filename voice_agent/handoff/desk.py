@@ -182,6 +182,11 @@ class HandoffDesk:
 
     # --- what becomes of replies -----------------------------------------------------------------
 
+    @property
+    def mood(self) -> str:
+        """How the caller seems to feel so far."""
+        return self._story.mood
+
     async def begun(self, reply: Reply) -> None:
         """A reply begins to be heard: one that puts the caller through rings at once."""
         if puts_through(reply):
