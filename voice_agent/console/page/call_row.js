@@ -28,7 +28,7 @@ export class CallRow {
   constructor(id, words) {
     this.id = id;
     this.words = words;
-    const cell = (name, ...children) => el("td", { class: `c-${name}` }, ...children);
+    const cell = (name, ...children) => el("td", { role: "cell", class: `c-${name}` }, ...children);
     this.state = el("span", { class: "state" });
     this.link = el("a", { href: `#/calls/${encodeURIComponent(id)}` });
     this.link.addEventListener("click", () => sessionStorage.setItem("last-call", id));
@@ -43,9 +43,9 @@ export class CallRow {
     this.risk = el("span", {});
     this.riskBar = el("i", { "aria-hidden": "true" });
     this.last = el("span", {});
-    this.node = el("tr", { data: { call: id } },
+    this.node = el("tr", { role: "row", data: { call: id } },
       cell("state", this.state),
-      el("th", { scope: "row", class: "c-caller" }, this.line, this.link, this.verified),
+      el("th", { scope: "row", role: "rowheader", class: "c-caller" }, this.line, this.link, this.verified),
       cell("queue", this.queue), cell("length", this.length), cell("wait", this.wait), cell("road", this.road),
       cell("mood", this.mood), cell("latency", this.latency), cell("risk", el("span", { class: "risk" }, this.riskBar, this.risk)), cell("last", this.last));
   }

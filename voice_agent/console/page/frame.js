@@ -2,12 +2,16 @@
 
 const HIDDEN_MS = 250;
 
-// A function that may be called at any rate with a key; `show(keys)` then runs once a frame.
-export function oncePerFrame(show) {
+// A function that may be called at any rate with a key; `show(keys)` then runs before the next
+// picture, and no more often than every `restMs`: what comes alone is shown at once, a flood in
+// steps that the eye can follow and the processor hardly feels.
+export function oncePerFrame(show, restMs = 0) {
   let keys = new Set();
   let waiting = false;
+  let shownAt = -Infinity;
   const run = () => {
     waiting = false;
+    shownAt = performance.now();
     const changed = keys;
     keys = new Set();
     show(changed);
@@ -16,8 +20,10 @@ export function oncePerFrame(show) {
     keys.add(key);
     if (waiting) return;
     waiting = true;
+    const restsMs = shownAt + restMs - performance.now();
     // A tab in the background gets no frames, but an alarm still has to reach its title.
     if (document.hidden) setTimeout(run, HIDDEN_MS);
+    else if (restsMs > 0) setTimeout(run, restsMs);
     else requestAnimationFrame(run);
   };
 }

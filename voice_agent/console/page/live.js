@@ -4,6 +4,7 @@ import { oncePerFrame } from "./frame.js";
 
 const RETRY_MS = [500, 1000, 2000, 5000];
 const QUIET_MS = 45_000;
+const REST_MS = 120;
 const ALARMS_KEPT = 50;
 
 const WEIGHT = { critical: 0, warning: 1, info: 2 };
@@ -25,7 +26,7 @@ class Live {
   #turnListeners = new Map();
   #changed = oncePerFrame((keys) => {
     for (const listener of [...this.#listeners]) listener(keys);
-  });
+  }, REST_MS);
 
   // `listener(keys)` hears once a frame what changed: ids of calls, "*all", "*alarms",
   // "*answering", "*connection". Returns how to stop.

@@ -36,6 +36,7 @@ class LiveBoard {
       },
     });
     this.body = el("tbody", {
+      role: "rowgroup",
       onclick: (event) => this.#onClick(event),
       onpointerleave: () => this.#release(),
       onfocusout: () => setTimeout(() => this.#release()),
@@ -47,10 +48,10 @@ class LiveBoard {
         el("dl", { class: "tiles" }, Object.entries(names).map(([key, name]) => el("div", { data: { tile: key } }, el("dt", {}, name), this.tiles[key]))),
         el("div", { class: "row" }, this.#filters(), this.search)),
       el("div", { class: "table-wrap" },
-        el("table", { class: "calls" },
-          el("caption", { class: "unseen" }, "Live calls"),
-          el("colgroup", {}, COLUMNS.map(([name]) => el("col", { class: `c-${name}` }))),
-          el("thead", {}, el("tr", {}, COLUMNS.map(([name, label]) => el("th", { scope: "col", class: `c-${name}` }, label)))),
+        // Roles are spelt out: lines are laid out as grids of their own, which each can be drawn
+        // without its neighbours.
+        el("table", { class: "calls", role: "table", "aria-label": "Live calls" },
+          el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, COLUMNS.map(([name, label]) => el("th", { scope: "col", role: "columnheader", class: `c-${name}` }, label)))),
           this.body),
         this.empty));
     this.#stops.push(live.listen((keys) => this.#show(keys)), everySecond(() => this.#tick()));
