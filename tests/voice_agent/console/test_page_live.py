@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.voice_agent.console.fake_console import PASSWORD, FakeConsole, a_call
-from tests.voice_agent.console.page_stage import EVIL, a_floor, looking_at
+from tests.voice_agent.console.page_stage import EVIL, TURNS, a_floor, looking_at
 
 pytestmark = pytest.mark.browser
 
@@ -230,3 +230,29 @@ async def test_a_supervisors_wrong_clock_does_not_change_waiting_times(tmp_path:
         await tab.page.reload()
         await expect(tab.page.locator("tbody .c-wait")).to_have_text(re.compile("^1:"))
         assert await tab.page.evaluate("Date.now() / 1000") > time.time() + 7_000
+
+
+async def test_a_spoken_number_hides_neither_its_source_nor_where_hearing_stopped(
+    tmp_path: Path,
+) -> None:
+    console = a_floor()
+    turn = TURNS[0] | {
+        "agent": "It costs four dollars ninety five to your door. We ring the day before.",
+        "heard": "It costs $4.95 to your door.",
+        "cut_off": True,
+        "sources": [{"sentence": "It costs $4.95 to your door.", "title": "Delivery"}],
+    }
+    console.details["c0"] = {"turns": [turn]}
+    async with looking_at(console, tmp_path, "#/calls/c0") as tab:
+        said = tab.page.locator("[data-turn=t1] .agent .said")
+        await expect(said.locator(".backed")).to_have_text(
+            "It costs four dollars ninety five to your door.1"
+        )
+        await expect(said.locator("del").last).to_contain_text("We ring the day before.")
+        begun = {"turn_id": "t9", "caller": "And when?", "state": "speaking"}
+        console.tell(event="turn", call_id="c0", turn=begun)
+        last = tab.page.locator("[data-turn]").last
+        await expect(last).to_contain_text("And when?")
+        await expect(last).to_contain_text("Answering…")
+        console.tell(event="turn", call_id="c0", turn=begun | {"state": "over", "agent": "Soon."})
+        await expect(last).not_to_contain_text("Answering…")

@@ -51,7 +51,10 @@ class Line extends EventTarget {
       if (uri) this.#set("ringing");
     } catch (error) {
       this.#release();
-      throw error;
+      if (error instanceof ApiError) throw error;
+      console.warn("line failed", error);
+      postLast(callPath(callId, "leave"), { name: session.user });
+      throw new ApiError(0, "line", "The line into the call could not be set up. Try again, or let your phone be rung.");
     }
   }
 

@@ -8,14 +8,11 @@ export function spokenParts(answer, heard, cutOff, sources = []) {
   const backed = [];
   let from = 0;
   sources.forEach((source, index) => {
-    const sentence = (source.sentence ?? "").trim();
-    if (!sentence) return;
-    let begin = answer.indexOf(sentence, from);
-    if (begin < 0) begin = answer.indexOf(sentence);
-    if (begin < 0) return;
-    from = begin + sentence.length;
-    marks.add(begin).add(from);
-    backed.push({ begin, end: from, index });
+    const place = find(answer, (source.sentence ?? "").trim(), from);
+    if (!place) return;
+    from = place.end;
+    marks.add(place.begin).add(place.end);
+    backed.push({ ...place, index });
   });
   const edges = [...marks].sort((a, b) => a - b);
   const parts = [];
@@ -25,6 +22,21 @@ export function spokenParts(answer, heard, cutOff, sources = []) {
     parts.push({ text: answer.slice(begin, end), sources: behind, heard: end <= until });
   }
   return parts;
+}
+
+// Where a sentence is in the answer. One with a number is there as it was spoken ("$4.95" as "four
+// dollars ninety-five"): then its first and last words tell.
+function find(answer, sentence, from) {
+  if (!sentence) return null;
+  let begin = answer.indexOf(sentence, from);
+  if (begin < 0) begin = answer.indexOf(sentence);
+  if (begin >= 0) return { begin, end: begin + sentence.length };
+  const words = sentence.split(/\s+/);
+  if (words.length < 4) return null;
+  const [head, tail] = [words.slice(0, 2).join(" "), words.slice(-2).join(" ")];
+  begin = answer.indexOf(head, from);
+  const end = begin < 0 ? -1 : answer.indexOf(tail, begin);
+  return end < 0 || end - begin > 3 * sentence.length ? null : { begin, end: end + tail.length };
 }
 
 // Where in the answer hearing stopped. `heard` is how it was spoken, so that "$5" may be there as

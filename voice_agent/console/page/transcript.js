@@ -95,10 +95,12 @@ export class Transcript {
   }
 }
 
-// By when they began; live turns may only be counted.
+// By when they began; of a turn that has just begun that is not told yet.
 function inOrder(a, b) {
-  if (Number.isFinite(a.at_ms) && Number.isFinite(b.at_ms)) return a.at_ms - b.at_ms;
-  return (a.index ?? 0) - (b.index ?? 0);
+  const [first, second] = [a.at_ms ?? Infinity, b.at_ms ?? Infinity];
+  if (first !== second) return first < second ? -1 : 1;
+  const [one, other] = [a.index ?? Infinity, b.index ?? Infinity];
+  return one === other ? 0 : one < other ? -1 : 1;
 }
 
 class TurnItem {
@@ -142,6 +144,7 @@ function factsOf(turn) {
   const wait = turn.voice_to_voice_ms ?? totalOf(turn.stages_ms);
   if (wait) fact("", ms(wait));
   if (turn.road) fact("", word(ROADS, turn.road), Number.isFinite(turn.confidence) ? ` ${percent(turn.confidence)}` : "");
+  if (turn.state === "speaking") fact("", "Answering…");
   if (turn.cut_off) fact("fair", "Interrupted");
   for (const action of turn.actions ?? []) fact(["failed", "refused"].includes(action.state) ? "bad" : "", icon("check"), action.name);
   for (const guard of turn.guards ?? []) if (!["passed", "allowed", "ok"].includes(guard.decision)) fact("bad", icon("shield"), guard.guard);
