@@ -20,6 +20,7 @@ from voice_agent.commands import (
     kill_switch,
     knowledge,
     models,
+    records,
 )
 from voice_agent.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption, read_settings
 
@@ -43,6 +44,7 @@ app.add_typer(answering.app, name="answering")
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(console.app, name="console")
 app.add_typer(audit.app, name="audit")
+app.add_typer(records.app, name="records")
 app.add_typer(kill_switch.app, name="kill-switch")
 app.add_typer(drill.app, name="drill")
 

@@ -269,6 +269,12 @@ class RecordsSettings(Section):
     """Calls and turns as evidence."""
 
     path: Path = Field(Path("var/records.sqlite"), description="SQLite file")
+    keep_days: float | None = Field(
+        None, gt=0, description="Calls, turns and recordings older than that are deleted"
+    )
+    keep_recordings_days: float | None = Field(
+        None, gt=0, description="Recordings older than that are deleted, where that is sooner"
+    )
 
 
 class DrillSettings(Section):

@@ -59,7 +59,7 @@ def add_user_command(
     accounts = _accounts(settings)
     kept = hash_password(name, _password())
     accounts.add(name, wanted, kept)
-    _note(settings, "user_added", name, role=wanted.value)
+    note(settings, "user_added", name, role=wanted.value)
     typer.echo(f"{name} may sign in as {wanted.value}")
 
 
@@ -71,7 +71,7 @@ def remove_user_command(name: NameArgument, config: ConfigOption = DEFAULT_CONFI
     """
     settings = read_settings(config)
     _accounts(settings).remove(name)
-    _note(settings, "user_removed", name)
+    note(settings, "user_removed", name)
     typer.echo(f"{name} is let in no more")
 
 
@@ -85,7 +85,7 @@ def password_command(name: NameArgument, config: ConfigOption = DEFAULT_CONFIG) 
     from voice_agent.console.passwords import hash_password
 
     _accounts(settings).set_password(name, hash_password(name, _password()))
-    _note(settings, "password_set", name)
+    note(settings, "password_set", name)
     typer.echo(f"{name} has another password")
 
 
@@ -104,7 +104,7 @@ def totp_command(
 
     secret = "" if off else new_totp_secret()
     _accounts(settings).set_totp(name, secret)
-    _note(settings, "totp_removed" if off else "totp_set", name)
+    note(settings, "totp_removed" if off else "totp_set", name)
     typer.echo("taken away" if off else totp_uri(secret, name, settings.answering.company))
 
 
@@ -142,7 +142,7 @@ def sign_out_command(name: NameArgument, config: ConfigOption = DEFAULT_CONFIG) 
     """
     settings = read_settings(config)
     ended = _accounts(settings).end_sessions(name)
-    _note(settings, "sessions_ended", name)
+    note(settings, "sessions_ended", name)
     typer.echo(f"{ended} sessions ended")
 
 
@@ -174,7 +174,7 @@ def _accounts(settings: Settings) -> Accounts:
     return accounts(settings)
 
 
-def _note(settings: Settings, action: str, target: str, **detail: str) -> None:
+def note(settings: Settings, action: str, target: str, **detail: str) -> None:
     """Who runs commands here may do everything; it is noted under the system's name for them."""
     import getpass
 

@@ -30,6 +30,7 @@ from voice_agent.console.live import LiveBoard
 from voice_agent.console.live_api import LiveApi
 from voice_agent.console.oidc import OidcApi
 from voice_agent.console.people_api import PeopleApi
+from voice_agent.console.privacy_api import PrivacyApi
 from voice_agent.console.roles import Permission
 from voice_agent.console.sign_in import SignIn
 
@@ -78,6 +79,7 @@ class Console:
         )
         sign_in = SignIn(self.desk)
         oidc = OidcApi(self.desk, sign_in)
+        self._privacy = PrivacyApi(self.desk)
         self.endpoints = [
             Endpoint("GET", "/", Permission.PUBLIC, self._page),
             Endpoint("GET", "/static/{path}", Permission.PUBLIC, self._static),
@@ -91,6 +93,7 @@ class Console:
             *HistoryApi(self.desk).endpoints(),
             *GradingApi(self.desk).endpoints(),
             *BoardsApi(self.desk).endpoints(),
+            *self._privacy.endpoints(),
             *PeopleApi(self.desk, lambda: role_table(self.endpoints)).endpoints(),
         ]
         door.open_for(self.endpoints)
@@ -105,6 +108,7 @@ class Console:
         tasks = [
             asyncio.create_task(self.desk.live.follow()),
             asyncio.create_task(self.desk.live.look()),
+            asyncio.create_task(self._privacy.follow_policy()),
         ]
         yield
         for task in tasks:

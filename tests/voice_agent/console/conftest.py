@@ -137,6 +137,7 @@ def make_settings(tmp_path: Path) -> SettingsMaker:
             {
                 "gateway": {
                     "recording": {"folder": str(tmp_path / "recordings")},
+                    "human": {"call_backs": {"path": str(tmp_path / "call_backs.sqlite")}},
                     "kill_switch": str(tmp_path / "kill_switch.json"),
                     "control": {
                         "port": control_port,
@@ -144,8 +145,12 @@ def make_settings(tmp_path: Path) -> SettingsMaker:
                         "phones": {"desk": "sip:desk@127.0.0.1"},
                     },
                 },
-                "actions": {"journal": str(tmp_path / "actions.sqlite")},
+                "actions": {
+                    "journal": str(tmp_path / "actions.sqlite"),
+                    "outbox": str(tmp_path / "outbox.sqlite"),
+                },
                 "records": {"path": str(tmp_path / "records.sqlite")},
+                "handoff": {"voicemail": str(tmp_path / "voicemail")},
                 "media": {"port": 9},
                 "console": {
                     "folder": str(tmp_path / "console"),

@@ -1,0 +1,154 @@
+"""What is deleted, when, and that one caller's data goes wholly and nobody else's with it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from telephony.call_backs import CallBacks
+from tests.voice_agent.console.conftest import SettingsMaker, Stage
+from tests.voice_agent.console.recorded import BEGAN, a_call, a_recording, a_turn, record
+from voice_agent.answering.actions.journal import Journal, Write
+from voice_agent.config import Settings
+from voice_agent.console.history import History, Search
+from voice_agent.console.privacy_api import places_of
+from voice_agent.console.roles import Role
+from voice_agent.records.privacy import erase, export, number_in, prune
+
+DAY_S = 86_400
+NOW = BEGAN + 100 * DAY_S
+
+
+@pytest.fixture
+def settings(make_settings: SettingsMaker, tmp_path: Path) -> Settings:
+    """Ada's two calls, and one of somebody else."""
+    settings = make_settings()
+    record(
+        settings,
+        a_call("ada-1"),
+        a_turn("ada-1", 1, heard="my name is Ada Hill"),
+        a_call("ada-2", started_at=NOW - 60, ended_at=NOW, caller="sip:15551234567@other"),
+        a_turn("ada-2", 1, began_at=NOW - 50),
+        a_call("bo-1", caller="sip:+15551234568@trunk"),
+        a_turn("bo-1", 1),
+    )
+    for call_id in ("ada-1", "bo-1"):
+        os.utime(a_recording(settings, call_id), (BEGAN, BEGAN))
+    journal = Journal(settings.actions.journal)
+    for call_id in ("ada-1", "bo-1"):
+        write = Write(f"key-{call_id}", call_id, "refund", {"name": "Ada Hill"}, caller="155512")
+        journal.begin(write, {"heard": "yes"}, 5)
+        journal.end(write.key, "done", {"refunded": 24})
+    return settings
+
+
+def calls(settings: Settings) -> set[str]:
+    history = History(settings.records.path, settings.actions.journal, Path("none"))
+    return {each["call_id"] for each in history.search(Search(0, 4e9))["calls"]}
+
+
+@pytest.mark.parametrize(
+    ("caller", "number"),
+    [
+        ("sip:+1 (555) 123-4567@trunk", "15551234567"),
+        ("+15551234567", "15551234567"),
+        ("sips:15551234567@x:5061", "15551234567"),
+        ("sip:Ada@home", "sip:ada@home"),
+        ("web:10.0.0.9", "web:10.0.0.9"),
+        ("", ""),
+    ],
+)
+def test_a_caller_goes_by_their_number_however_it_is_written(caller: str, number: str) -> None:
+    assert number_in(caller) == number
+
+
+def test_the_policy_deletes_what_is_old_and_nothing_else(settings: Settings) -> None:
+    places = places_of(settings)
+    look = prune(places, now=NOW, keep_days=30, keep_recordings_days=None, dry_run=True)
+    assert (look.calls, look.turns, look.recordings) == (2, 2, 2)
+    assert calls(settings) == {"ada-1", "ada-2", "bo-1"}
+    done = prune(places, now=NOW, keep_days=30, keep_recordings_days=None)
+    assert done.as_dict() == look.as_dict()
+    assert calls(settings) == {"ada-2"}
+    assert list(settings.gateway.recording.folder.glob("*.wav")) == []
+
+
+def test_recordings_may_go_before_the_rest(settings: Settings) -> None:
+    prune(places_of(settings), now=NOW, keep_days=365, keep_recordings_days=7)
+    assert calls(settings) == {"ada-1", "ada-2", "bo-1"}
+    assert list(settings.gateway.recording.folder.glob("*.wav")) == []
+
+
+def test_without_any_files_there_is_nothing_to_do(make_settings: SettingsMaker) -> None:
+    places = places_of(make_settings())
+    assert prune(places, now=NOW, keep_days=1, keep_recordings_days=1).calls == 0
+    assert export(places, "15551234567") is None
+    assert erase(places, "15551234567").calls == 0
+
+
+def test_an_export_holds_everything_of_one_caller_and_nothing_of_another(
+    settings: Settings,
+) -> None:
+    packed = export(places_of(settings), "+1 555 123 4567")
+    assert packed is not None
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert archive.namelist() == ["calls.json", "ada-1.wav"]
+        found = json.loads(archive.read("calls.json"))
+    assert [each["call_id"] for each in found] == ["ada-1", "ada-2"]
+    assert found[0]["turns"][0]["heard"] == "my name is Ada Hill"
+    assert found[0]["actions"][0]["action"] == "refund"
+
+
+def test_erasing_leaves_no_trace_of_the_caller_and_all_of_others(settings: Settings) -> None:
+    report = erase(places_of(settings), "15551234567")
+    assert (report.calls, report.turns, report.recordings) == (2, 2, 1)
+    assert report.other["actions"] == 1
+    assert report.failed == []
+    assert calls(settings) == {"bo-1"}
+    assert [each.name for each in settings.gateway.recording.folder.iterdir()] == ["bo-1.wav"]
+    for path in settings.records.path.parent.glob("records.sqlite*"):
+        assert b"my name is Ada Hill" not in path.read_bytes()
+    assert export(places_of(settings), "15551234567") is None
+
+
+def test_a_call_back_that_waits_for_the_caller_is_not_made(settings: Settings) -> None:
+    call_backs = CallBacks(settings.gateway.human.call_backs)
+    for number in ("+15551234567", "+15551234568"):
+        call_backs.keep(
+            number=number, address=f"sip:{number}@trunk", queue="main", of_call=f"of {number}"
+        )  # fmt: skip
+    assert erase(places_of(settings), "15551234567").other["call_backs"] == 1
+
+
+def test_messages_the_caller_left_go_too(settings: Settings) -> None:
+    folder = settings.handoff.voicemail
+    folder.mkdir()
+    for name, caller in (("m1", "sip:+15551234567@trunk"), ("m2", "sip:+15551234568@trunk")):
+        (folder / f"{name}.json").write_text(json.dumps({"call_id": "x", "caller": caller}))
+        (folder / f"{name}.wav").write_bytes(b"RIFF")
+    (folder / "broken.json").write_text("{")
+    report = erase(places_of(settings), "15551234567")
+    assert report.other["messages"] == 1
+    assert [each.partition(":")[0] for each in report.failed] == [str(folder / "broken.json")]
+    assert sorted(each.name for each in folder.iterdir()) == ["broken.json", "m2.json", "m2.wav"]
+
+
+async def test_an_administrator_exports_and_erases_and_both_are_noted(stage: Stage) -> None:
+    record(stage.console.desk.settings, a_call("ada-1"), a_turn("ada-1", 1))
+    administrator = await stage.signed_in(Role.ADMINISTRATOR)
+    response = await administrator.ask("GET", "/api/export?number=%2B15551234567")
+    assert response.content_type == "application/zip"
+    await administrator.do("/api/erase", {"number": "15551234567"}, status=400)
+    body = {"number": "15551234567", "reason": "asked by letter"}
+    assert (await administrator.do("/api/erase", body))["calls"] == 1
+    assert (await administrator.ask("GET", "/api/export?number=15551234567")).status == 404
+    await administrator.do("/api/erase", {"number": "1", "reason": "x"}, status=400)
+    acts = [each.action for each in stage.console.desk.audit.entries()]
+    assert acts == ["exported", "erased", "exported"]
+    erased = [*stage.console.desk.audit.entries()][1]
+    assert "5551234567" not in json.dumps(erased.detail) + erased.target
