@@ -74,11 +74,12 @@ BREAKS = (
 )
 """While it is being confirmed or done."""
 EARLIER_BREAKS = (*[Break.NONE] * 30, *BREAKS)
-ACTIONS = ("refund", "appointment", "password_reset", "ticket")
+ACTIONS = ("refund", "cancel_order", "appointment", "password_reset", "ticket")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DAYS = ("December first", "December tenth", "the third of December", "December 21st")
 WISHES = {
     "refund": "I want a refund please.",
+    "cancel_order": "Please cancel my order.",
     "appointment": "I'd like to book an appointment.",
     "password_reset": "Please send me a new password link.",
     "ticket": "Please create a ticket for me.",
@@ -87,9 +88,10 @@ WISHES = {
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A made-up customer with one delivered order."""
+    """A made-up customer with one order, delivered unless they want it cancelled."""
 
     number: int
+    order_status: str = "delivered"
 
     @property
     def customer_id(self) -> str:
@@ -107,7 +109,7 @@ class Customer:
         """Rows of the back office's customers and orders."""
         return (
             (self.customer_id, "A Caller", self.email, "1980-03-14", "4821", "730164"),
-            (self.order_number, self.customer_id, "desk lamp", "delivered", 100_000.0, None),
+            (self.order_number, self.customer_id, "desk lamp", self.order_status, 100_000.0, None),
         )
 
 
@@ -116,8 +118,9 @@ class Script:
 
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
-        self.customer = Customer(10_000 + seed)
         self.action = self.draw.choice(ACTIONS)
+        cancels = self.action == "cancel_order"
+        self.customer = Customer(10_000 + seed, "in_preparation" if cancels else "delivered")
         self.amounts = [self.draw.randint(1, 99) for _ in range(3)]
         self.honours_keys = self.draw.random() < 0.7
         self.calls = 1 if self.draw.random() < 0.6 else 2

@@ -372,6 +372,8 @@ def _speaks_of(statement: str, effect: dict[str, object]) -> bool:
         case "refund":
             amount = f"${float(str(effect['amount'])):.2f}"
             return amount in statement and str(effect["order_number"]) in statement
+        case "cancellation":
+            return str(effect["order_number"]) in statement
         case "appointment":
             day = datetime.date.fromisoformat(str(effect["day"]))
             return f"{day:%B} {day.day}," in statement and str(effect["part"]) in statement

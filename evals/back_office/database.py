@@ -52,7 +52,8 @@ class OfficeRefused(Exception):
 class OfficeDatabase:
     """The file, and what may be done with it. For one thread.
 
-    ``lenient``: takes the same appointment twice, so that whoever books it twice is found out.
+    ``lenient``: takes the same appointment or cancellation twice, so that whoever sends it twice is
+    found out.
     """
 
     def __init__(self, path: Path | None = None, *, lenient: bool = False) -> None:
@@ -106,6 +107,17 @@ class OfficeDatabase:
         details = {"order_number": order_number, "amount": round(amount, 2)}
         number = self._effect("refund", customer_id, details)
         return {"refund_id": f"R{number}", "status": "refunded", **details}
+
+    def cancel(self, customer_id: str, order_number: str) -> dict[str, Any]:
+        """Cancel an order that has not been sent."""
+        status = self.order(order_number, customer_id)["status"]
+        if status != "in_preparation" and not (self._lenient and status == "cancelled"):
+            raise OfficeRefused(f"is_{status}")
+        self._database.execute(
+            "UPDATE orders SET status = 'cancelled' WHERE order_number = ?", (order_number,)
+        )
+        self._effect("cancellation", customer_id, {"order_number": order_number})
+        return {"status": "cancelled", "order_number": order_number}
 
     def appointment(self, customer_id: str, day: str, part: str) -> dict[str, Any]:
         """Book a technician's visit."""

@@ -70,6 +70,7 @@ class BackOffice:
                 web.post("/identity-checks", self._tool(self._identity)),
                 web.get("/orders/{order_number}", self._tool(self._order)),
                 web.post("/refunds", self._tool(self._refund)),
+                web.post("/cancellations", self._tool(self._cancellation)),
                 web.post("/appointments", self._tool(self._appointment)),
                 web.post("/password-resets", self._tool(self._password_reset)),
                 web.post("/tickets", self._tool(self._ticket)),
@@ -165,6 +166,9 @@ class BackOffice:
         return self.database.refund(
             _customer(request), str(body.get("order_number", "")), float(body.get("amount", 0))
         )
+
+    def _cancellation(self, request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
+        return self.database.cancel(_customer(request), str(body.get("order_number", "")))
 
     def _appointment(self, request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
         return self.database.appointment(

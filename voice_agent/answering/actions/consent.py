@@ -28,6 +28,7 @@ _BESIDE_YES = frozenset(
     "would like to can very much of course it's the for me now well ma'am sir lovely i'd".split()
 )
 """What may stand beside a yes without changing it."""
+_OF_AN_ORDER = frozenset("my this order".split())
 _NO = frozenset(
     "no nope nah not don't dont stop cancel wrong incorrect isn't won't never cannot can't "
     "forget".split()
@@ -38,12 +39,17 @@ _HOLDS_BACK = frozenset(
 )
 
 
-def judge_consent(words: str) -> Consent:
-    """Whether ``words`` are a clear yes, a no, or neither."""
-    said = _WORD.findall(words.lower().replace("’", "'"))
+def judge_consent(words: str, statement: str = "") -> Consent:
+    """Whether ``words`` are a clear yes, a no, or neither.
+
+    A word of ``statement``, which was read back, is no refusal of it: "yes, cancel it", where
+    cancelling is what was offered. It is no yes either.
+    """
+    said = _words(words)
     if not said:
         return Consent.UNCLEAR
-    if any(word in _NO for word in said):
+    repeated = {"cancel"}.intersection(_words(statement))
+    if any(word in _NO - repeated for word in said):
         return Consent.NO
     if any(word in _HOLDS_BACK for word in said) or "?" in words:
         return Consent.UNCLEAR
@@ -51,7 +57,8 @@ def judge_consent(words: str) -> Consent:
     agrees = any(word in _YES for word in said) or any(
         re.search(rf"\b{phrase}\b", text) for phrase in _YES_PHRASES
     )
-    nothing_else = all(word in _YES or word in _BESIDE_YES or word == "do" for word in said)
+    known = _YES | _BESIDE_YES | {"do"} | (repeated | _OF_AN_ORDER if repeated else frozenset())
+    nothing_else = all(word in known for word in said)
     return Consent.YES if agrees and nothing_else else Consent.UNCLEAR
 
 
@@ -61,4 +68,8 @@ def heard_whole(statement: str, heard: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return " ".join(_WORD.findall(text.lower().replace("’", "'")))
+    return " ".join(_words(text))
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower().replace("’", "'"))

@@ -171,7 +171,7 @@ class FlowRules:
             return self._hand_over(flow, phrases.TRANSFERRING, "asked")
         if flow.phase is Phase.CONFIRM:
             return self._confirm(flow, words, heard)
-        if not keys and _LEAVE.search(words):
+        if not keys and self._leaves(flow, words):
             return self._close(flow), Say(phrases.LEFT)
         if flow.phase is Phase.IDENTIFY:
             return self._identify(flow, words, keys)
@@ -295,7 +295,7 @@ class FlowRules:
         return self._next(replace(flow, values=self._found(action, words, values), misses=0))
 
     def _confirm(self, flow: Flow, words: str, heard: str) -> tuple[Flow, Step]:
-        consent = judge_consent(words)
+        consent = judge_consent(words, flow.statement)
         if consent is Consent.YES:
             if not heard_whole(flow.statement, heard):
                 return self._read_back(flow, phrases.ONCE_MORE)
@@ -305,7 +305,7 @@ class FlowRules:
         corrected = self._corrected(action, words, flow.values)
         if corrected != flow.values:
             return self._next(replace(flow, values=corrected, misses=0))
-        if consent is Consent.NO or _LEAVE.search(words):
+        if consent is Consent.NO or self._leaves(flow, words):
             return self._close(flow), Say(phrases.NOT_DONE)
         if _is_question(words):
             return self._aside(flow)
@@ -333,6 +333,12 @@ class FlowRules:
         keyed = flow.misses + 1 == MISSES_ALLOWED and parameter.kind in ("code", "digits")
         text = phrases.KEY_IT_IN if keyed else f"{phrases.SAY_AGAIN} {again}"
         return replace(flow, misses=flow.misses + 1), Say(text)
+
+    def _leaves(self, flow: Flow, words: str) -> bool:
+        """Whether the caller gives it up; "cancel it" is what they want of a cancellation."""
+        cancels = "cancel" in self._declared.actions[flow.action].read_back.lower()
+        said = (found.group().lower() for found in _LEAVE.finditer(words))
+        return any(not (cancels and "cancel" in each) for each in said)
 
     def _aside(self, flow: Flow) -> tuple[Flow, Step]:
         if flow.asides >= ASIDES_ALLOWED:

@@ -51,7 +51,10 @@ def check_permission(
     if over_limit(action, values):
         raise NotAllowed("limit")
     if action.effect == "write":
-        if agreement is None or judge_consent(agreement.words) is not Consent.YES:
+        if (
+            agreement is None
+            or judge_consent(agreement.words, agreement.statement) is not Consent.YES
+        ):
             raise NotAllowed("not_confirmed")
         if agreement.statement != read_back(action, values):
             raise NotAllowed("other_than_read_back")

@@ -56,3 +56,23 @@ def test_a_statement_counts_as_heard_only_to_its_last_word() -> None:
     assert heard_whole(statement, f"Sorry. {statement} Shall I")
     assert not heard_whole(statement, "I'll refund $20.00 for order")
     assert not heard_whole(statement, "I'll refund $30.00 for order FH2041907. Shall I do that?")
+
+
+def test_saying_back_what_is_cancelled_is_no_refusal_of_cancelling() -> None:
+    statement = "I'll cancel order FH3307415."
+    assert judge_consent("Yes, cancel it.", statement) is Consent.YES
+    assert judge_consent("Yes, please cancel my order.", statement) is Consent.YES
+    assert judge_consent("Yes, cancel it.", "I'll refund $20.00.") is Consent.NO
+
+
+@pytest.mark.parametrize(
+    "words", ["Cancel that.", "Yes, wait, cancel that.", "yes cancel the lamp"]
+)
+def test_cancelling_is_confirmed_by_a_yes_alone(words: str) -> None:
+    assert judge_consent(words, "I'll cancel order FH3307415.") is not Consent.YES
+
+
+def test_a_no_to_cancelling_is_a_no() -> None:
+    statement = "I'll cancel order FH3307415."
+    assert judge_consent("No, don't cancel it.", statement) is Consent.NO
+    assert judge_consent("Yes... no wait.", statement) is Consent.NO

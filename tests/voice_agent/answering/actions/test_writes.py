@@ -10,6 +10,7 @@ import pytest
 from evals.back_office.service import OfficeTrouble
 from tests.voice_agent.answering.actions.stage import Caller, Office, declared, refunds
 from voice_agent.answering.actions import phrases
+from voice_agent.reply import AfterReply
 
 
 async def test_a_refund_is_read_back_confirmed_done_and_told_from_data(tmp_path: Path) -> None:
@@ -99,6 +100,42 @@ async def test_that_order_is_the_one_just_looked_up(tmp_path: Path) -> None:
         words = "I want twenty dollars back for that order"
         told = await caller.says(words, action="refund")
         assert "I'll refund $20.00 for order FH2041907" in told
+
+
+async def asks_to_cancel(caller: Caller, order: str, born: str) -> str:
+    """Up to the read-back of a cancellation."""
+    await caller.says("I want to cancel my order", action="cancel_order")
+    return await caller.says_all(order, born)
+
+
+async def test_an_order_in_preparation_is_cancelled_once(tmp_path: Path) -> None:
+    async with Office().open() as office:
+        caller = Caller(office.runner(tmp_path))
+        read_back = await asks_to_cancel(
+            caller, "Please cancel it, three three zero seven four one five", "July 2nd 1975"
+        )
+        assert "I'll cancel order FH3307415." in read_back
+        assert office.database.effects() == []
+        assert "Order FH3307415 is cancelled." in await caller.says("Yes, cancel it.")
+        assert len(office.database.effects("cancellation")) == 1
+
+
+async def test_a_delivered_order_is_not_cancelled(tmp_path: Path) -> None:
+    async with Office().open() as office:
+        caller = Caller(office.runner(tmp_path))
+        await asks_to_cancel(caller, "two zero four one nine zero seven", "March 14th 1980")
+        assert "It can be returned instead." in await caller.says("Yes.")
+        assert office.database.effects() == []
+
+
+async def test_cancelling_what_is_on_its_way_is_for_a_person(tmp_path: Path) -> None:
+    async with Office().open() as office:
+        caller = Caller(office.runner(tmp_path))
+        await asks_to_cancel(caller, "two zero four one eight six three", "March 14th 1980")
+        assert phrases.REFUSED in await caller.says("Yes.")
+        assert caller.last is not None
+        assert caller.last.after is AfterReply.TRANSFER
+        assert office.database.effects() == []
 
 
 async def test_a_cough_only_delays_it(tmp_path: Path) -> None:
