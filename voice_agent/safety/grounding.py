@@ -32,6 +32,8 @@ _COURTESY = re.compile(
     r"you're welcome\b|hello\b|hi\b|good(?:bye| morning| afternoon| evening)\b)",
     re.IGNORECASE,
 )
+_ATTRIBUTION = re.compile(r"^\W*(?:based on|according to)\b[^,]*,\s*", re.IGNORECASE)
+_NAMED_SUBJECT = re.compile(r"^\W*(?:the|our|your|an?)\s+(.+)", re.IGNORECASE)
 _SHARED = frozenset({"money", "percent", "duration"})
 _SPECIFIC = frozenset({"at least", "at most", "after", "before"})
 _OPPOSITES = (("at least", "at most"), ("after", "before"))
@@ -251,12 +253,23 @@ def _turned_round(claim: Claim, statement: Statement) -> str:
 
 
 def _other_subject(claim: Claim, statement: Statement, question: str) -> str:
-    """What a statement says of one thing, said of another: the word that it begins with is gone."""
+    """What a statement says of one thing, said of another: the word that it begins with is gone, or
+    the claim names somebody or something else that does it."""
+    if _names_another(claim, statement, question):
+        return "subject"
     if not statement.claim.head:
         return ""
     names_nothing = own_stems(claim.text) <= GENERAL
     known = claim_of(question).words if names_nothing else claim.words
     return "" if statement.claim.head in known else "subject"
+
+
+def _names_another(claim: Claim, statement: Statement, question: str) -> bool:
+    """Whether a claim begins with a thing of which neither the statement nor the question speaks:
+    "the warranty guarantees repairs" of "repairs are guaranteed"."""
+    found = _NAMED_SUBJECT.match(_ATTRIBUTION.sub("", claim.text))
+    head = claim_of(found.group(1)).head if found else ""
+    return bool(head) and head not in statement.words | claim_of(question).words
 
 
 def _changed_bound(claim: Claim, statement: Statement) -> str:

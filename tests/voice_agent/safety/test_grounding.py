@@ -62,6 +62,7 @@ def test_what_follows_from_a_passage_is_spoken(sentence: str) -> None:
         ("Standard delivery is free.", "condition"),
         ("Items of at least 50 pounds are carried upstairs.", "bound"),
         ("Our drivers wear blue uniforms with matching caps.", "subject"),
+        ("The carrier leaves built-in ovens for $139.", "subject"),
     ],
 )
 def test_what_no_passage_says_is_repaired(sentence: str, reason: str) -> None:
