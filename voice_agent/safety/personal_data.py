@@ -14,6 +14,7 @@ from typing import Any
 
 import spacy
 from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry, RecognizerResult
+from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 from presidio_analyzer.predefined_recognizers import (
     IbanRecognizer,
@@ -101,6 +102,31 @@ class _Entities(NlpEngine):
         return ["en"]
 
 
+class _WordsAround(LemmaContextAwareEnhancer):
+    """Presidio's words around a finding, for the recognisers that have such words: it copies all
+    that it is given, which took as long as all the rules together."""
+
+    def enhance_using_context(
+        self,
+        text: str,
+        raw_results: list[RecognizerResult],
+        nlp_artifacts: NlpArtifacts,
+        recognizers: list[EntityRecognizer],
+        context: list[str] | None = None,
+    ) -> list[RecognizerResult]:
+        """See Presidio."""
+        looking = {each.id for each in recognizers if each.context}
+        found_by = RecognizerResult.RECOGNIZER_IDENTIFIER_KEY
+        asked = [each for each in raw_results if each.recognition_metadata[found_by] in looking]
+        if not asked:
+            return raw_results
+        others = [
+            each for each in raw_results if each.recognition_metadata[found_by] not in looking
+        ]
+        enhanced = super().enhance_using_context(text, asked, nlp_artifacts, recognizers, context)
+        return [*others, *enhanced]
+
+
 class _Spoken(EntityRecognizer):
     """Our own rules, for written and spoken forms."""
 
@@ -137,7 +163,10 @@ class PersonalData:
         ):
             registry.add_recognizer(recogniser)
         self._analyzer = AnalyzerEngine(
-            registry=registry, nlp_engine=_Entities(nlp), supported_languages=["en"]
+            registry=registry,
+            nlp_engine=_Entities(nlp),
+            supported_languages=["en"],
+            context_aware_enhancer=_WordsAround(),
         )
         self._entities = [*_LABELS, *_PRESIDIO, *(kind.name for kind in Kind)]
         self._lock = threading.Lock()
