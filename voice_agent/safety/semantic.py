@@ -114,7 +114,12 @@ class ModelJudge:
                         words += item.text if isinstance(item, Token) else ""
         except (LanguageModelError, TimeoutError):
             return None
-        return bool(_YES.match(words)) if words.strip() else None
+        return says_yes(words) if words.strip() else None
+
+
+def says_yes(words: str) -> bool:
+    """Whether a judging model's words are a yes."""
+    return bool(_YES.match(words))
 
 
 def judge_messages(sentence: str, facts: Sequence[str]) -> list[Message]:
