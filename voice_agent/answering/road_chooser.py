@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +71,11 @@ class RoadChooser:
             for number, (_, group) in enumerate(self._groups)
             if (pattern := words_pattern(group.words))
         ]
+        self._word_for_word = {
+            _plain(text): number
+            for number, (_, group) in enumerate(self._groups)
+            for text in group.asked
+        }
         self._scores = RoadScores(roads, embedder.embed(texts_of(roads)))
         self._spoken_of = SpokenOf(in_scope(roads), index, embedder.identity)
         self._spoken_of.refresh()
@@ -98,15 +104,15 @@ class RoadChooser:
     async def choose(self, asked: Asked) -> RoadChoice:
         """The road for a request; never raises, and never takes longer than the deadline.
 
-        Late, or without an embedding, it is the rules' road, or an answer from the documents,
-        which is checked on its way.
+        Late, or without an embedding, it is the rules' road, that of an example said word for word,
+        or an answer from the documents, which is checked on its way.
         """
         began = time.perf_counter()
         if ruled := self.ruled(asked):
             return ruled
         if self._waiting >= MAX_WAITING:
             log.warning("road_refused", waiting=self._waiting)
-            return RoadChoice(Road.ANSWER, 0.0, because="late")
+            return self._without_embedding(asked)
         self._waiting += 1
         work = self._executor.submit(self.compared, asked)
         comparing: asyncio.Future[RoadChoice] = asyncio.wrap_future(work)
@@ -116,13 +122,20 @@ class RoadChooser:
                 choice = await asyncio.shield(comparing)
         except TimeoutError:
             log.warning("road_late", waiting=self._waiting)
-            choice = RoadChoice(Road.ANSWER, 0.0, because="late")
+            choice = self._without_embedding(asked)
         except Exception as error:  # the engine raises bare exceptions; a call goes on without it
             log.error("road_failed", reason=type(error).__name__)
-            choice = RoadChoice(Road.ANSWER, 0.0, because="late")
+            choice = self._without_embedding(asked)
         finally:
             work.cancel()  # nobody waits for it any more; has no effect once it has begun
         return replace(choice, took_ms=round((time.perf_counter() - began) * 1000, 2))
+
+    def _without_embedding(self, asked: Asked) -> RoadChoice:
+        number = self._word_for_word.get(_plain(asked.question))
+        if number is None:
+            return RoadChoice(Road.ANSWER, 0.0, because="late")
+        road, group = self._groups[number]
+        return RoadChoice(road, 0.0, name=group.name, says=group.says, because="late")
 
     def _one_less(self, comparing: asyncio.Future[RoadChoice]) -> None:
         self._waiting -= 1
@@ -190,6 +203,12 @@ class RoadChooser:
     def close(self) -> None:
         """Stop the thread."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _plain(text: str) -> str:
+    """A text without case and punctuation, "where's" as "where is"."""
+    said = text.casefold().replace("’", "'").replace("'s", " is").replace("'m", " am")
+    return " ".join(re.findall(r"[\w']+", said))
 
 
 def _ways_to_read(question: str, history: Sequence[tuple[str, str]]) -> list[str]:

@@ -100,6 +100,17 @@ async def test_what_takes_too_long_is_answered_from_the_documents() -> None:
     chooser.close()
 
 
+async def test_what_takes_too_long_but_is_an_example_word_for_word_takes_its_road() -> None:
+    blocked = threading.Event()
+    embedder = HashedEmbedder()
+    chooser = small_chooser(embedder, deadline_ms=1)
+    embedder._before_embed = lambda: blocked.wait(30) and None
+    choice = await chooser.choose(Asked("Track order status!"))
+    blocked.set()
+    assert (choice.road, choice.name, choice.because) == (Road.ACTION, "order_status", "late")
+    chooser.close()
+
+
 async def test_an_embedder_that_breaks_does_not_break_the_call() -> None:
     embedder = HashedEmbedder()
     chooser = small_chooser(embedder, deadline_ms=30_000)
