@@ -174,7 +174,8 @@ class CallSession:
                 elif message.type is WSMsgType.TEXT:
                     parsed = media_stream.parse(message.data)
                     if isinstance(parsed, media_stream.Stop):
-                        self._end_reason = parsed.reason or "hung_up"
+                        if self._end_reason != "transferred":  # hung up on a person, not on us
+                            self._end_reason = parsed.reason or "hung_up"
                         return
                     if parsed is not None:
                         await self._take(parsed)

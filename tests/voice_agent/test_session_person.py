@@ -10,6 +10,7 @@ from telephony.media_stream import (
     CallBack,
     Dtmf,
     Resume,
+    Stop,
     Transfer,
     Withdraw,
 )
@@ -48,6 +49,17 @@ async def test_a_caller_who_asks_for_a_person_is_transferred_with_a_brief() -> N
         await gateway.until(lambda: True)
         assert phrases.TRANSFERRING in gateway.said()
     assert len(bench.records.turns) == 2, "what is said to the person is not the agent's"
+
+
+async def test_a_caller_who_hangs_up_on_the_person_was_handed_over() -> None:
+    bench = Bench(ears=FakeEars("Can I speak to a person?"))
+    async with bench.greeted() as gateway:
+        await gateway.speak()
+        await gateway.until(lambda: bool(gateway.got(Transfer)))
+        await gateway.tell(Transfer(state="bridged"))
+        await gateway.tell(Stop("caller_hung_up"))
+        await gateway.until(lambda: bool(bench.records.calls) and bench.records.calls[-1].outcome)
+    assert bench.records.calls[-1].outcome == "handed_over"
 
 
 async def test_a_brief_that_cannot_be_spoken_does_not_keep_the_person_away() -> None:
