@@ -88,6 +88,20 @@ class CallBacks:
         except (OSError, sqlite3.Error) as error:
             raise CallBacksUnusable(f"{self._path}: cannot keep call-backs: {error}") from error
 
+    @classmethod
+    def look(cls, settings: CallBackSettings) -> list[KeptCallBack]:
+        """Every one, the oldest first, without changing anything: the gateway may be running.
+
+        Raises:
+            CallBacksUnusable: the file cannot be read.
+        """
+        found = cls.__new__(cls)
+        found._path = settings.path
+        try:
+            return found.all()
+        except sqlite3.Error as error:
+            raise CallBacksUnusable(f"{settings.path}: cannot be read: {error}") from error
+
     def keep(
         self,
         *,

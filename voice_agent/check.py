@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from voice_agent.answering.calibration import read_calibration
 from voice_agent.answering.road_examples import read_roads
 from voice_agent.config import ConfigError, LanguageModelSettings, Settings, secret
+from voice_agent.handoff.reasons import read_reasons
 from voice_agent.models import ModelsError, inspect, locate, read_manifest
 from voice_agent.processes import Port, http_url, ports
 from voice_agent.safety.policy import PolicyError, read_policy
@@ -135,6 +136,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
         yield Finding("file_missing", f"answering.prompt: there is no file {prompt}")
     yield from _policy(settings)
     yield from _roads(settings)
+    yield from _people(settings)
     documents = settings.knowledge.documents
     if not documents.is_dir():
         yield Finding("file_missing", f"knowledge.documents: there is no folder {documents}")
@@ -152,6 +154,14 @@ def _policy(settings: Settings) -> Iterator[Finding]:
         read_policy(settings.safety.policy)
     except PolicyError as error:
         yield Finding(error.code, str(error))
+
+
+def _people(settings: Settings) -> Iterator[Finding]:
+    if settings.handoff.enabled:
+        try:
+            read_reasons(settings.handoff.reasons)
+        except ConfigError as error:
+            yield Finding(error.code, str(error))
 
 
 def _roads(settings: Settings) -> Iterator[Finding]:

@@ -45,6 +45,43 @@ def kill_switch_command(
     raise typer.Exit(0 if figures.reached else 1)
 
 
+@app.command("handoff")
+def handoff_command(
+    outcomes: Annotated[
+        int, typer.Option("--outcomes", min=1, max=5000, help="Scripted handoffs.")
+    ] = 500,
+    rings: Annotated[
+        int, typer.Option("--rings", min=0, max=100, help="Callers on a real line; 0: none.")
+    ] = 12,
+    config: ConfigOption = DEFAULT_CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Let people be busy, decline, hang up or not answer, and see where each caller ends.
+
+    Also measures how soon a person's telephone rings: the whole product on free ports, for which
+    its models must be there. Live calls are not touched.
+
+    Example: voice-agent drill handoff --json
+    """
+    from evals.drills.handoff import run
+    from evals.drills.record import keep
+
+    settings = read_settings(config)
+    figures = run(
+        settings,
+        outcomes=outcomes,
+        rings=rings,
+        report=lambda line: typer.echo(line, err=True),
+    )
+    keep(Path(settings.drills.record), "handoff", figures)
+    if json:
+        typer.echo(json_module.dumps(figures.as_dict(), indent=2))
+    else:
+        for line in figures.lines():
+            typer.echo(line)
+    raise typer.Exit(0 if figures.reached else 1)
+
+
 @app.command("watch")
 def watch_command(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Drill the kill switch every day at `drills.kill_switch_at`, until stopped.
