@@ -17,6 +17,7 @@ from voice_agent.commands import (
     console,
     drill,
     evaluate,
+    handoff,
     kill_switch,
     knowledge,
     models,
@@ -47,6 +48,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(records.app, name="records")
 app.add_typer(kill_switch.app, name="kill-switch")
 app.add_typer(drill.app, name="drill")
+app.add_typer(handoff.app, name="handoff")
 
 
 @app.command()

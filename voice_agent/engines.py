@@ -97,11 +97,7 @@ class Engines:
         """Wait for the other processes, keep the usual phrases as sound, read the system prompt."""
         await _until(self.synthesiser.ready)
         sentences = self.roads.sentences if self.roads else ()
-        own = self.reasons.sentences()
-        phrases = [
-            as_spoken(said)
-            for said in (*prepared_phrases(settings.answering), *FIXED, *own, *sentences)
-        ]
+        phrases = [as_spoken(said) for said in (*prepared_phrases(settings.answering), *sentences)]
         await self.synthesiser.remember(phrases)
         await _until(self.model.ready)
         try:
@@ -113,6 +109,9 @@ class Engines:
             log.error("language_model_not_warmed", code=error.code, reason=str(error))
         self.warm = True
         log.info("engines_warmed", phrases=len(phrases))
+        # Needed later in a call than a first one comes: nobody waits for these at the start.
+        later = (*self.reasons.sentences(), *FIXED)
+        await self.synthesiser.remember([as_spoken(said) for said in later])
 
     async def follow_knowledge(self) -> None:
         """Take each newly promoted version, so that it answers the next turn; never ends."""
