@@ -160,6 +160,20 @@ def people(console: FakeConsole) -> None:
     }  # fmt: skip
 
 
+def proposed_answers(console: FakeConsole) -> None:
+    """One answer that waits, one of one's own, one that was decided."""
+    kept = {"turn_id": "t1", "answer": "Two to three days.", "at": BEGAN, "decided_by": None,
+            "decided_at": None, "state": "proposed"}  # fmt: skip
+    decided = {"state": "approved", "decided_by": "ada", "decided_at": BEGAN + 60}
+    console.answers["/api/proposals"] = {
+        "proposals": [
+            kept | {"id": "q1", "question": EVIL, "by": "kim"},
+            kept | {"id": "q2", "question": "Do you deliver on Sundays?", "by": "sam"},
+            kept | decided | {"id": "q3", "question": "Can I return a lamp?", "by": "kim"},
+        ]
+    }
+
+
 def a_handoff(console: FakeConsole, call_id: str = "c3") -> None:
     """A caller who waits for a person."""
     console.handoffs[call_id] = BRIEF | {

@@ -20,6 +20,7 @@ from tests.voice_agent.console.page_stage import (
     boards,
     looking_at,
     people,
+    proposed_answers,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -30,6 +31,7 @@ VIEWS = {
     "past-call": ("#/calls/p1", "[data-turn=t2]"),
     "history": ("#/history", "tbody tr"),
     "board": ("#/boards/operations", ".chart svg"),
+    "answers": ("#/answers", ".proposals .card"),
     "handoffs": ("#/handoffs", ".cards .card"),
     "handoff": ("#/handoffs/c3", ".story"),
     "switch": ("#/switch", ".big-switch"),
@@ -39,7 +41,7 @@ VIEWS = {
 """Where each view is, and what is there once it is drawn."""
 SERIOUS = ("serious", "critical")
 SIZES = ((1280, 800), (1024, 768))
-SHORT_IDS = {"live", "call", "board", "handoff"}
+SHOWN = {"live", "call", "board", "handoff"}
 """Views the README shows."""
 
 
@@ -48,6 +50,7 @@ def everything() -> FakeConsole:
     a_past_call(console)
     boards(console)
     people(console)
+    proposed_answers(console)
     a_handoff(console)
     console.switches = [
         {"scope": "queue", "name": "returns", "on": True, "by": "kim", "since": 1_780_000_000,
@@ -80,7 +83,7 @@ async def test_no_view_has_a_serious_finding(tmp_path: Path, dark: bool) -> None
         for name, (where, drawn) in VIEWS.items():
             await page.goto(f"{console.url}/{where}")
             await expect(page.locator(drawn).first).to_be_visible()
-            if name in SHORT_IDS:
+            if name in SHOWN:
                 path = folder / f"console-{name}-{'dark' if dark else 'light'}.png"
                 assert len(await page.screenshot(path=path)) > 10_000
             assert await trouble(page) == [], name

@@ -15,6 +15,7 @@ from tests.voice_agent.console.page_stage import (
     boards,
     looking_at,
     people,
+    proposed_answers,
 )
 
 pytestmark = pytest.mark.browser
@@ -280,3 +281,31 @@ async def test_users_are_added_and_signed_out_everywhere(tmp_path: Path) -> None
         ]  # fmt: skip
         await expect(page.get_by_role("row").filter(has_text="kim")).to_contain_text("Locked")
         assert tab.complaints == []
+
+
+async def test_a_proposed_answer_is_approved_by_somebody_else(tmp_path: Path) -> None:
+    console = a_floor()
+    proposed_answers(console)
+    async with looking_at(console, tmp_path, "#/answers") as tab:
+        page = tab.page
+        first = page.locator('[data-proposal="q1"]')
+        await expect(first).to_contain_text(EVIL)
+        await expect(page.locator('[data-proposal="q2"]').get_by_role("button")).to_have_count(0)
+        await expect(page.locator('[data-proposal="q3"]')).to_contain_text("Approved by ada")
+        console.refusals["/approve"] = (409, "conflict", "It was rejected already.")
+        await first.get_by_role("button", name="Approve").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("button", name="Approve").click()
+        await expect(dialog.get_by_role("alert")).to_have_text("It was rejected already.")
+        console.refusals.clear()
+        await dialog.get_by_role("button", name="Approve").click()
+        await expect(dialog).to_have_count(0)
+        await first.get_by_role("button", name="Reject").click()
+        await dialog.get_by_role("button", name="Reject").click()
+        await expect(page.get_by_text("Rejected.")).to_be_visible()
+        assert [path for _, path, _ in console.asked] == [
+            "/api/proposals/q1/approve",
+            "/api/proposals/q1/approve",
+            "/api/proposals/q1/reject",
+        ]
+        assert await page.locator("img").count() == 0

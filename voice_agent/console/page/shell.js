@@ -13,6 +13,7 @@ import { history } from "./history.js";
 import { offerSwitch } from "./kill_switch.js";
 import { live } from "./live.js";
 import { liveBoard } from "./live_board.js";
+import { proposals } from "./proposals.js";
 import { shortcutsWanted, showKeys } from "./keys.js";
 import { switchView } from "./switch_view.js";
 import { users } from "./users.js";
@@ -25,6 +26,7 @@ const VIEWS = [
   { at: "live", label: "Live", icon: "live", key: "l", may: () => session.can("live"), make: liveBoard },
   { at: "history", label: "History", icon: "history", key: "h", may: () => session.can("history"), make: history },
   { at: "boards", label: "Boards", icon: "boards", key: "b", may: mayBoards, make: boards },
+  { at: "answers", label: "Answers", icon: "answers", key: "v", may: () => session.can("verified_answer") || session.can("approve"), make: proposals },
   { at: "handoffs", label: "Handoffs", icon: "handoff", key: "p", may: () => session.can("handoff"), make: handoffs },
   { at: "switch", label: "Switch", icon: "switch", key: "s", may: () => session.can("kill_switch"), make: switchView },
   { at: "audit", label: "Audit", icon: "audit", key: "a", may: () => session.can("audit"), make: audit },
