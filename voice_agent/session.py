@@ -189,6 +189,8 @@ class CallSession:
 
     async def _take(self, message: Message) -> None:
         handoffs = self._call.handoffs
+        if isinstance(message, media_stream.Start):
+            raise MediaStreamError("a second start: a stream is one call's")
         if isinstance(message, media_stream.Resume):
             self._end_reason = "hung_up"
             await self._supervisors.has_caller()
