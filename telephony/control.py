@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Coroutine
 from typing import Annotated, Any, Literal, TypeVar
 
 import structlog
 from aiohttp import web
+from aiortc import RTCIceServer
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from telephony.call import Leg, LegAnswered, LegEnded, SupervisorMode
@@ -20,6 +22,7 @@ from telephony.control_guard import ControlRefused, control_token, errors_as_jso
 from telephony.errors import DialFailed, GatewayError, LineUnavailable, SupervisionRefused
 from telephony.events import Listener, TooManyListeners
 from telephony.gateway import Gateway
+from telephony.ice_servers import for_gateway
 from telephony.kill_switch import Scope, SwitchState, as_rows
 from telephony.settings import ControlSettings
 from telephony.supervision import Visit
@@ -106,6 +109,8 @@ class ControlServer:
         self._settings = settings
         self._gateway = gateway
         self._addresses = media_addresses
+        own = for_gateway(gateway.settings.web.ice_servers)
+        self._ice_servers = [RTCIceServer(urls=url) for url in own]
         self._runner: web.AppRunner | None = None
         self._listeners: set[Listener] = set()
         self._port = settings.port
@@ -213,7 +218,11 @@ class ControlServer:
         if wish.uri is not None:
             return self._ring_supervisor(session, wish, self._phone(wish.uri))
         visit = session.supervision.expect(wish.name, wish.mode)
-        leg = WebRtcLeg(f"supervisor:{secrets.token_hex(4)}", addresses=self._addresses)
+        leg = WebRtcLeg(
+            f"supervisor:{secrets.token_hex(4)}",
+            addresses=self._addresses,
+            ice_servers=self._ice_servers,
+        )
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 answer = await leg.accept(wish.sdp or "")
@@ -221,12 +230,16 @@ class ControlServer:
             session.supervision.give_up(visit)
             await leg.hang_up("refused")
             raise
-        session.start(self._attend(session, visit, self._connected(leg)))
+        try:
+            self._begin(session, visit, self._connected(leg))
+        except ControlRefused:
+            await leg.hang_up("call_over")
+            raise
         return web.json_response({"sdp": answer, "type": "answer"})
 
     def _ring_supervisor(self, session: CallSession, wish: SuperviseBody, uri: str) -> web.Response:
         visit = session.supervision.expect(wish.name, wish.mode)
-        session.start(self._attend(session, visit, self._answered(uri, session.call_id)))
+        self._begin(session, visit, self._answered(uri, session.call_id))
         return web.json_response({"state": "ringing"}, status=202)
 
     def _phone(self, uri: str) -> str:
@@ -238,7 +251,20 @@ class ControlServer:
             return phones[uri]
         raise ControlRefused(403, "phone_unknown", "That telephone is not in the settings.")
 
-    async def _attend(self, session: CallSession, visit: Visit, connecting: Any) -> None:
+    def _begin(
+        self, session: CallSession, visit: Visit, connecting: Coroutine[Any, Any, Leg]
+    ) -> None:
+        attending = self._attend(session, visit, connecting)
+        try:
+            session.start(attending)
+        except RuntimeError as error:  # the call has ended since it was looked up
+            attending.close()
+            connecting.close()
+            raise ControlRefused(404, "no_such_call", "That call is over.") from error
+
+    async def _attend(
+        self, session: CallSession, visit: Visit, connecting: Coroutine[Any, Any, Leg]
+    ) -> None:
         try:
             await session.supervision.attend(visit, connecting)
         except (SupervisionRefused, GatewayError) as error:

@@ -192,6 +192,18 @@ def test_the_gateway_stops_before_the_agent_and_the_engines_last() -> None:
     assert [process.name for process in by_priority[:3]] == ["console", "gateway", "agent"]
 
 
+def test_drills_come_by_themselves_only_when_a_time_is_set() -> None:
+    def names(at: str) -> list[str]:
+        settings = Settings.model_validate({"drills": {"kill_switch_at": at}})
+        processes = plan(settings, Path("c.yaml"), voice=None, language_model=None)
+        return [process.name for process in processes]
+
+    assert "drill-watcher" not in names("")
+    assert "drill-watcher" in names("03:30")
+    with pytest.raises(ValueError, match="kill_switch_at"):
+        names("3 o'clock")
+
+
 def test_documents_are_watched_only_when_asked_for() -> None:
     def names(**knowledge: object) -> list[str]:
         settings = Settings.model_validate({"knowledge": knowledge})
