@@ -16,7 +16,6 @@ come out the same twice.
 from __future__ import annotations
 
 import math
-from array import array
 from dataclasses import replace
 
 import numpy as np
@@ -34,11 +33,9 @@ from voice_agent.knowledge.ranking import (
     without_repeats,
 )
 from voice_agent.knowledge.subjects import Subjects
-from voice_agent.knowledge.terms import weigh_passage, weigh_query
+from voice_agent.knowledge.terms import weigh_query
 from voice_agent.knowledge.versions import Version
-from voice_agent.knowledge.wanted import Wanted, day_number
-
-_ALWAYS = 9999_12_31
+from voice_agent.knowledge.wanted import ALWAYS, Wanted, day_number
 
 
 class Rows:
@@ -47,33 +44,14 @@ class Rows:
     def __init__(self, version: Version) -> None:
         self._passages = version.passages
         self._vectors = version.vectors
-        numbers, rows, values = array("L"), array("l"), array("f")
-        titles: dict[str, int] = {}
-        languages: dict[str, int] = {"": 0}
-        titled: list[tuple[str, list[int]]] = []
-        self._title = np.zeros(len(version.passages), dtype=np.int32)
-        self._language = np.zeros(len(version.passages), dtype=np.int32)
-        self._days = np.zeros((len(version.passages), 2), dtype=np.int32)
-        for row, passage in enumerate(version.passages):
-            weights = weigh_passage(passage.embedded_text)
-            numbers.extend(weights.indices)
-            values.extend(weights.values)
-            titled.append((passage.title, weights.indices))
-            rows.extend([row] * len(weights.indices))
-            self._title[row] = titles.setdefault(passage.title, len(titles))
-            self._language[row] = languages.setdefault(passage.language, len(languages))
-            self._days[row] = (
-                day_number(passage.valid_from),
-                day_number(passage.valid_until, _ALWAYS),
-            )
-        self._titles = titles
-        self._languages = languages
-        self._subjects = Subjects(titled)
+        self._prepared = prepared = version.prepare()
+        self._title_places = {title: place for place, title in enumerate(prepared.titles)}
+        self._subjects = Subjects(prepared.titles, prepared.own_shares)
         self._restricted = bool(
-            len(languages) > 1 or self._days[:, 0].any() or (self._days[:, 1] != _ALWAYS).any()
+            len(prepared.languages) > 1
+            or prepared.days[:, 0].any()
+            or (prepared.days[:, 1] != ALWAYS).any()
         )
-        self._keep_terms(np.asarray(numbers), np.asarray(rows), np.asarray(values))
-
         nothing = np.zeros(len(version.passages), dtype=np.float32)
         self._matched: tuple[Wanted | None, Scores, Scores, Scores] = (
             None,
@@ -81,19 +59,6 @@ class Rows:
             nothing,
             nothing,
         )
-
-    def _keep_terms(
-        self,
-        numbers: npt.NDArray[np.uint64],
-        rows: npt.NDArray[np.int64],
-        values: npt.NDArray[np.float32],
-    ) -> None:
-        order = np.argsort(numbers, kind="stable")
-        terms, starts = np.unique(numbers[order], return_index=True)
-        self._places = dict(zip(terms.tolist(), range(len(terms)), strict=True))
-        self._starts = np.append(starts, len(numbers)).astype(np.int64)
-        self._term_rows = rows[order].astype(np.int32)
-        self._term_values = values[order].astype(np.float32)
 
     def search(
         self, wanted: Wanted, meaning: npt.NDArray[np.float32] | None, limit: int
@@ -124,37 +89,38 @@ class Rows:
 
     def _match_words(self, question: str) -> tuple[Scores, Scores]:
         """BM25 of every passage, and its share of the weight of the question's known words."""
-        total = len(self._passages)
+        prepared, total = self._prepared, len(self._passages)
         scores = np.zeros(total, dtype=np.float32)
         covered = np.zeros(total, dtype=np.float32)
         weighed = 0.0
         for number in weigh_query(question).indices:
-            place = self._places.get(number)
-            if place is None:
+            start, end = prepared.rows_with(number)
+            holding = end - start
+            if not holding:
                 continue
-            start, end = self._starts[place], self._starts[place + 1]
-            holding = int(end - start)
             rarity = math.log(1 + (total - holding + 0.5) / (holding + 0.5))
-            rows = self._term_rows[start:end]
-            scores[rows] += self._term_values[start:end] * np.float32(rarity)
+            rows = prepared.term_rows[start:end]
+            scores[rows] += prepared.term_values[start:end] * np.float32(rarity)
             covered[rows] += np.float32(rarity)
             weighed += rarity
         return scores, covered / np.float32(weighed) if weighed else covered
 
     def _match_subjects(self, wanted: Wanted) -> Scores:
         named = self._subjects.named_in((*wanted.context, wanted.question))
-        sure = np.zeros(max(len(self._titles), 1), dtype=np.float32)
+        sure = np.zeros(max(len(self._title_places), 1), dtype=np.float32)
         for title, surety in named.items():
-            sure[self._titles[title]] = surety
-        found: Scores = sure[self._title]
+            sure[self._title_places[title]] = surety
+        found: Scores = sure[self._prepared.title]
         return found
 
     def _allowed(self, wanted: Wanted) -> npt.NDArray[np.bool_]:
         allowed = np.ones(len(self._passages), dtype=np.bool_)
         if self._restricted and wanted.day:
             day = day_number(wanted.day)
-            allowed &= (self._days[:, 0] <= day) & (self._days[:, 1] >= day)
+            days = self._prepared.days
+            allowed &= (days[:, 0] <= day) & (days[:, 1] >= day)
         if self._restricted and wanted.language:
-            spoken = self._languages.get(wanted.language, 0)
-            allowed &= (self._language == 0) | (self._language == spoken)
+            listed, language = self._prepared.languages, self._prepared.language
+            spoken = listed.index(wanted.language) if wanted.language in listed else 0
+            allowed &= (language == 0) | (language == spoken)
         return allowed

@@ -33,7 +33,7 @@ from voice_agent.knowledge.store import PassageStore, Progress
 from voice_agent.knowledge.subjects import Subjects
 from voice_agent.knowledge.terms import weigh_passage, weigh_query
 from voice_agent.knowledge.versions import Version
-from voice_agent.knowledge.wanted import Wanted, day_number
+from voice_agent.knowledge.wanted import ALWAYS, Wanted, day_number
 
 ALIAS = "knowledge"
 _PREFIX = "knowledge-"
@@ -41,7 +41,6 @@ _DENSE = "meaning"
 _SPARSE = "terms"
 _ROW, _FROM, _UNTIL = "row", "from_day", "until_day"
 _OWN_FIELDS = (_ROW, _FROM, _UNTIL)
-_ALWAYS = 9999_12_31
 _CANDIDATES = 60  # of each kind, before they are ranked together
 _SUBJECTS = 8  # named subjects whose own passages are candidates
 _BATCH_POINTS = 256
@@ -223,7 +222,7 @@ class ServerStore(PassageStore):
         known = self._subjects.get(version)
         if known is None:
             self._subjects.clear()  # of the version before
-            known = self._subjects[version] = Subjects(self._titled(version))
+            known = self._subjects[version] = Subjects.learn(self._titled(version))
         return known
 
     def _titled(self, version: str) -> Iterator[tuple[str, list[int]]]:
@@ -278,7 +277,7 @@ def _point(version: Version, row: int) -> qdrant.PointStruct:
     payload |= {
         _ROW: row,
         _FROM: day_number(passage.valid_from),
-        _UNTIL: day_number(passage.valid_until, _ALWAYS),
+        _UNTIL: day_number(passage.valid_until, ALWAYS),
     }
     return qdrant.PointStruct(
         id=str(uuid.uuid5(_NAMESPACE, passage.passage_id)),

@@ -13,8 +13,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ import numpy.typing as npt
 from voice_agent.knowledge.spoken_numbers import read_numbers
 from voice_agent.knowledge.terms import weigh_name
 from voice_agent.knowledge.word_forms import WordForms, rarity
+
+Rows = npt.NDArray[np.integer[Any]]
 
 _WORD = re.compile(r"[a-z0-9]+")
 _PART_OF_TITLE = re.compile(r"\s[-–—|/]\s|[:(,]")
@@ -47,55 +50,51 @@ class _Name:
 class Subjects:
     """The titles of an index."""
 
-    def __init__(self, passages: Iterable[tuple[str, Sequence[int]]]) -> None:
-        """Learn the subjects of passages, each given by its title and its terms' numbers."""
-        rows_of: dict[str, set[int]] = defaultdict(set)
-        rows_with: dict[int, set[int]] = defaultdict(set)
-        for row, (title, terms) in enumerate(passages):
-            rows_of[title].add(row)
-            for term in terms:
-                rows_with[term].add(row)
-        names = {title: _names(title) for title in sorted(rows_of)}
+    def __init__(self, titles: Iterable[str], own_shares: Iterable[float]) -> None:
+        """Know titles, and for each of their names how much it is one (see `own_shares`)."""
+        names = _called(titles)
         weights = rarity(words for both in names.values() for words in both[:1])
         self._forms = WordForms(word for both in names.values() for words in both for word in words)
         number_of = {word: number for number, word in enumerate(self._forms.words)}
-        self._names: list[_Name] = []
-        self._title_names: dict[str, tuple[int, ...]] = {}
-        known: dict[tuple[str, ...], int] = {}
-        for title, both in names.items():
-            for words in both:
-                if words not in known:
-                    known[words] = len(self._names)
-                    self._names.append(
-                        _Name(
-                            tuple(number_of[word] for word in words),
-                            tuple(weights[word] for word in words),
-                            sum(weights[word] for word in words),
-                        )
-                    )
-            self._title_names[title] = tuple(known[words] for words in both)
+        known = {words: number for number, words in enumerate(_distinct(names))}
+        self._names = [
+            _Name(
+                tuple(number_of[word] for word in words),
+                tuple(weights[word] for word in words),
+                sum(weights[word] for word in words),
+            )
+            for words in known
+        ]
+        self._title_names = {
+            title: tuple(known[words] for words in both) for title, both in names.items()
+        }
         self._titles_called: dict[int, list[str]] = defaultdict(list)
         for title, called in self._title_names.items():
             for name in called:
                 self._titles_called[name].append(title)
         self._names_with = _by_word(self._names)
         self._telling = [
-            min(1.0, name.total / _TELLING) * self._own_share(number, rows_of, rows_with)
-            for number, name in enumerate(self._names)
+            min(1.0, name.total / _TELLING) * share
+            for name, share in zip(self._names, own_shares, strict=True)
         ]
         self._heard: dict[str, tuple[dict[int, float], dict[int, float]]] = {}
 
-    def _own_share(
-        self, number: int, rows_of: dict[str, set[int]], rows_with: dict[int, set[int]]
-    ) -> float:
-        """Of the passages with all the words of a name, how many are about what it names."""
-        words = " ".join(self._forms.words[word] for word in self._names[number].words)
-        holding = [rows_with.get(term, set()) for term in weigh_name(words).indices]
-        if not holding:
-            return 0.0
-        having_all = set.intersection(*sorted(holding, key=len))
-        own = set().union(*(rows_of[title] for title in self._titles_called[number]))
-        return len(own & having_all) / max(len(having_all), 1)
+    @classmethod
+    def learn(cls, passages: Iterable[tuple[str, Sequence[int]]]) -> Subjects:
+        """The subjects of passages, each given by its title and its terms' numbers."""
+        rows_of: dict[str, list[int]] = defaultdict(list)
+        rows_with: dict[int, list[int]] = defaultdict(list)
+        for row, (title, terms) in enumerate(passages):
+            rows_of[title].append(row)
+            for term in terms:
+                rows_with[term].append(row)
+        return cls(
+            rows_of,
+            own_shares(
+                {title: np.array(rows) for title, rows in rows_of.items()},
+                lambda term: np.array(rows_with.get(term, ()), dtype=np.int64),
+            ),
+        )
 
     def named_in(self, utterances: Sequence[str]) -> dict[str, float]:
         """How surely each title is what the conversation is about.
@@ -158,6 +157,54 @@ class Subjects:
             if (likeness := _best_window(self._names[name], at)) >= _NAMED
         }
         return names, dict(best)
+
+
+def own_shares(rows_of: Mapping[str, Rows], rows_with: Callable[[int], Rows]) -> list[float]:
+    """How much the names of titles are names.
+
+    Args:
+        rows_of: for each title the rows of its passages, ascending.
+        rows_with: the rows of the passages that have a term, ascending, by the term's number.
+
+    Returns:
+        For each name of the titles, in their order: of the passages with all of its words, the
+        share that is about what it names.
+    """
+    shares = []
+    for words, titles in _distinct(_called(rows_of)).items():
+        holding = [rows_with(term) for term in weigh_name(" ".join(words)).indices]
+        if not holding:
+            shares.append(0.0)
+            continue
+        having_all, *others = sorted(holding, key=len)
+        for other in others:
+            having_all = having_all[_are_among(having_all, other)]
+        own = sum(int(_are_among(having_all, rows_of[title]).sum()) for title in titles)
+        shares.append(own / max(len(having_all), 1))
+    return shares
+
+
+def _are_among(rows: Rows, others: Rows) -> npt.NDArray[np.bool_]:
+    """Which of the rows are among the others; both ascending."""
+    if not len(others):
+        return np.zeros(len(rows), dtype=np.bool_)
+    among: npt.NDArray[np.bool_] = others[np.searchsorted(others[:-1], rows)] == rows
+    return among
+
+
+def _called(titles: Iterable[str]) -> dict[str, tuple[tuple[str, ...], ...]]:
+    return {title: _names(title) for title in sorted(titles)}
+
+
+def _distinct(
+    names: Mapping[str, tuple[tuple[str, ...], ...]],
+) -> dict[tuple[str, ...], list[str]]:
+    """Each name once, in the order of the titles, with the titles that are called so."""
+    titles_of: dict[tuple[str, ...], list[str]] = {}
+    for title, both in names.items():
+        for words in both:
+            titles_of.setdefault(words, []).append(title)
+    return titles_of
 
 
 def _by_word(

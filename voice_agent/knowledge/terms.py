@@ -12,11 +12,13 @@ import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 
 from voice_agent.knowledge.spoken_numbers import number_terms
 
 _K1 = 1.2
 _B = 0.75
+_REMEMBERED_WORDS = 1 << 16
 _AVERAGE_TERMS = 30.0  # of our passages; a constant keeps a passage's weights its own
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 _LETTER_THEN_NUMBER = re.compile(r"\b([a-z]) (\d+)\b")
@@ -44,7 +46,7 @@ class TermWeights:
 
 def terms_of(text: str) -> list[str]:
     """Stemmed words and codes of a text, in order, without stop words."""
-    return [_stem(_CONTRACTION.sub("", word)) for word in _words_of(text) if word not in STOP_WORDS]
+    return [_term(word) for word in _words_of(text) if word not in STOP_WORDS]
 
 
 def _words_of(text: str) -> list[str]:
@@ -55,6 +57,16 @@ def _words_of(text: str) -> list[str]:
 def _with_numbers(text: str) -> list[str]:
     """The terms of a text, and what its spoken numbers are in digits: "oh seven four" is 074."""
     return [*terms_of(text), *number_terms(_words_of(text))]
+
+
+@lru_cache(maxsize=_REMEMBERED_WORDS)
+def _term(word: str) -> str:
+    return _stem(_CONTRACTION.sub("", word))
+
+
+@lru_cache(maxsize=_REMEMBERED_WORDS)
+def _number(term: str) -> int:
+    return zlib.crc32(term.encode())
 
 
 def _stem(word: str) -> str:
@@ -86,5 +98,5 @@ def weigh_name(name: str) -> TermWeights:
 
 
 def _sorted(weights: dict[str, float]) -> TermWeights:
-    numbered = {zlib.crc32(term.encode()): weight for term, weight in weights.items()}
+    numbered = {_number(term): weight for term, weight in weights.items()}
     return TermWeights(sorted(numbered), [numbered[index] for index in sorted(numbered)])

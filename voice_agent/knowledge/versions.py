@@ -4,6 +4,7 @@
                           documents.jsonl  one document a line: id, title, source, digest
                           passages.jsonl   one passage a line
                           vectors.npy      float32, a row a passage
+                          prepared-1/      what follows from the passages (see `prepared`)
     <index>/current                        the id of the version that answers
 
 A version is written beside its place and renamed into it, so half of one is never seen. Writing
@@ -22,13 +23,14 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from voice_agent.knowledge import prepared
 from voice_agent.knowledge.embedder import DIMENSIONS, Vectors
 from voice_agent.knowledge.errors import BuildRunning, IndexMissing, IndexUnusable
 from voice_agent.knowledge.passage_lines import PassageLines
@@ -60,6 +62,19 @@ class Version:
     embedder: str
     passages: Sequence[Passage]
     vectors: Vectors
+    folder: Path | None = None
+    """Where it is kept; None: nowhere."""
+
+    def prepare(self) -> prepared.Prepared:
+        """What its passages are compared by besides their meaning: as kept, or made anew."""
+        kept = self.folder and prepared.open_kept(self.folder, len(self.passages))
+        if kept:
+            return kept
+        made = prepared.prepare(self.passages)
+        if self.folder is not None:
+            with suppress(OSError):  # the next one that opens it makes it again
+                prepared.keep(made, self.folder)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +211,7 @@ class VersionStore:
         }
         text = json.dumps(described, indent=1, ensure_ascii=False)
         (folder / "manifest.json").write_text(text + "\n", encoding="utf-8", errors="replace")
+        prepared.keep(prepared.prepare(PassageLines(folder / "passages.jsonl")), folder)
         for path in folder.iterdir():
             _sync(path)
         folder.chmod(0o755)
@@ -256,7 +272,7 @@ class VersionStore:
             folder = path.parent
             if folder.name.startswith("."):
                 continue
-            sizes = [each.stat().st_size for each in folder.iterdir()]
+            sizes = [each.stat().st_size for each in folder.rglob("*") if each.is_file()]
             built_at = path.stat().st_mtime
             try:
                 manifest = self.manifest(folder.name)
@@ -358,7 +374,7 @@ class VersionStore:
             vectors = np.load(folder / "vectors.npy", allow_pickle=False)
         if vectors.shape != (len(passages), DIMENSIONS):
             raise _damaged(version, "vectors.npy")
-        return Version(version, str(manifest["embedder"]), passages, vectors)
+        return Version(version, str(manifest["embedder"]), passages, vectors, folder)
 
     def _check(self, version: str) -> dict[str, Any]:
         manifest = self.manifest(version)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ANY_NEARNESS = -1.0
+ALWAYS = 9999_12_31
+"""The day, as `day_number` writes it, of what is valid without an end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ TEXTS = [
 
 
 def subjects() -> Subjects:
-    return Subjects((title, weigh_passage(f"{title}. {text}").indices) for title, text in TEXTS)
+    return Subjects.learn(
+        (title, weigh_passage(f"{title}. {text}").indices) for title, text in TEXTS
+    )
 
 
 def first_named(*said: str) -> str:
@@ -69,5 +71,5 @@ def test_surety_is_between_nothing_and_one_and_fades() -> None:
 
 
 def test_no_passages_and_endless_speech_do_no_harm() -> None:
-    assert Subjects([]).named_in(["hello"]) == {}
+    assert Subjects.learn([]).named_in(["hello"]) == {}
     assert subjects().named_in(["heron " * 5000]) == {}
