@@ -123,6 +123,9 @@ class KnowledgeSettings(Section):
     )
     gate: KnowledgeGateSettings = KnowledgeGateSettings()
     build_threads: int = Field(2, ge=1, description="CPU threads a build embeds passages with")
+    pin_calls: bool = Field(
+        False, description="A call goes on with the version it began with; false: the newest"
+    )
     keep_versions: int = Field(10, ge=2, description="Index versions kept; older ones are deleted")
     watch_s: float = Field(
         0.0, ge=0, description="`serve` looks for changed documents so often; 0: never"

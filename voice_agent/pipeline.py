@@ -95,6 +95,8 @@ def build_pipeline(
     )
     handoffs = HandoffDesk(settings, engines, conversation)
     language = settings.speech.transcriber.language
+    pinned = settings.knowledge.pin_calls
+    library = engines.knowledge.for_call() if pinned else engines.knowledge
     stages = [
         line_input,
         VoiceDetector(engines.voice),
@@ -104,7 +106,7 @@ def build_pipeline(
         InputGuard(engines.policy),
         Router(settings, conversation, engines.roads, handoffs),
         *([Actions(desk, systems.known, settings.handoff.enabled)] if systems and desk else []),
-        Retriever(SafeLibrary(engines.knowledge)),
+        Retriever(SafeLibrary(library)),
         Answerer(
             settings.answering,
             engines.model,

@@ -252,7 +252,9 @@ class _Build:
         questions = self._options.questions
         if questions is None and self._settings.questions is not None and current is not None:
             stored = read_questions(self._settings.questions)
-            questions = QuestionSet(stored, self._embedder, self._server)
+            questions = QuestionSet(
+                stored, self._embedder, self._server, self._settings.minimum_score
+            )
         promotion = Promotion(self._settings, self._server, questions)
         verdict = promotion.judge(version)
         decision = Decision(self._options.who or operator(), self._options.why, self._options.force)

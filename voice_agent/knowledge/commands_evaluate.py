@@ -10,10 +10,12 @@ from typing import Any
 
 import yaml
 from rich.console import Console
+from rich.table import Table
 
 from voice_agent.config import Settings
 from voice_agent.knowledge.errors import KnowledgeError
 from voice_agent.knowledge.evaluate import (
+    RANKS,
     Collection,
     Evaluated,
     PassageEmbedder,
@@ -25,7 +27,7 @@ from voice_agent.knowledge.evaluate import (
 from voice_agent.knowledge.evaluate_bank import read_bank
 from voice_agent.knowledge.evaluate_faq import read_spoken_faq
 from voice_agent.knowledge.index import load_embedder
-from voice_agent.knowledge.query import make_query
+from voice_agent.knowledge.question_set import read_questions
 from voice_agent.knowledge.versions import VersionStore
 
 _SHOWN = 10
@@ -75,14 +77,17 @@ def _figures(
         result = _ask(entries, embedder, least, asked)[0]
         yield "spoken_faq", {"entries": len(entries.passages), **result.as_json()}
     if bank is not None:
-        documents, told, turns = read_bank(bank, embedder.count_tokens)
-        at_once, by_turn = _ask(documents, embedder, least, told, turns)
+        documents, ways = read_bank(bank, embedder.count_tokens)
+        recalled = _ask(documents, embedder, least, *ways.values(), deepest=max(RANKS))
+        by_way = dict(zip(ways, recalled, strict=True))
         yield (
             "bank",
             {
                 "documents": len({each.document_id for each in documents.passages}),
-                **at_once.as_json(),
-                "turns": by_turn.as_json(),
+                "needed": len(by_way["told"].ranks),
+                **by_way["told"].as_json(),
+                "turns": by_way["turns"].as_json(),
+                "within": {way: _shares(found) for way, found in by_way.items()},
             },
         )
     if questions is not None:
@@ -93,28 +98,47 @@ def _figures(
 
 
 def _ask(
-    collection: Collection, embedder: PassageEmbedder, least: float, *sets: list[Question]
+    collection: Collection,
+    embedder: PassageEmbedder,
+    least: float,
+    *sets: list[Question],
+    deepest: int = 0,
 ) -> list[Recall]:
     evaluated = Evaluated(collection, embedder, least)
     try:
-        return [recall(evaluated.ids, questions) for questions in sets]
+        return [recall(evaluated.ids, questions, deepest=deepest) for questions in sets]
     finally:
         evaluated.close()
 
 
+def _shares(found: Recall) -> dict[str, float]:
+    return {str(depth): round(share, 4) for depth, share in found.within().items()}
+
+
 def _stored(path: Path) -> list[Question]:
-    """The stored questions and their follow-ups."""
-    asked = []
-    for row in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
-        first = str(row["question"])
-        asked.append(Question(first, (make_query([], first),), frozenset({str(row["document"])})))
-        if next_one := row.get("follow_up"):
-            question = str(next_one["question"])
-            query = make_query([(first, "")], question)
-            asked.append(
-                Question(f"{first} / {question}", (query,), frozenset({str(next_one["document"])}))
-            )
-    return asked
+    """The stored questions and their follow-ups, as the gate asks them."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: not there")
+    return [
+        Question(each.question, (each.query,), frozenset({each.document}))
+        for each in read_questions(path)
+    ]
+
+
+_WAYS = {
+    "told": "the whole matter at once",
+    "turns": "turn by turn, the best turn",
+    "sentences": "every sentence, the best one",
+}
+
+
+def _table(within: dict[str, dict[str, float]], needed: int) -> Table:
+    """How near all the documents needed are to being found."""
+    table = Table(f"of {needed} needed, searched", *(f"in the first {n}" for n in RANKS), "farther")
+    for way, shares in within.items():
+        farther = 1 - shares[str(max(RANKS))]
+        table.add_row(_WAYS[way], *(f"{shares[str(n)]:.0%}" for n in RANKS), f"{farther:.0%}")
+    return table
 
 
 def _print(figures: dict[str, Any]) -> None:
@@ -138,4 +162,6 @@ def _print(figures: dict[str, Any]) -> None:
             )
         for question in measured["missed"][:_SHOWN]:
             console.print(f"  missed: {question[:100]}", markup=False)
+        if "within" in measured:
+            console.print(_table(measured["within"], measured["needed"]))
     console.print(f"[dim]{figures['machine']}  {figures['seconds']} s[/]")

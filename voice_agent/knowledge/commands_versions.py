@@ -204,7 +204,7 @@ def promote(settings: Settings, version: str, why: str, force: bool, as_json: bo
         if knowledge.questions is not None:
             stored = read_questions(knowledge.questions)
             embedder = load_embedder(knowledge, settings.models.folder)
-            questions = QuestionSet(stored, embedder, server)
+            questions = QuestionSet(stored, embedder, server, knowledge.minimum_score)
         verdict = Promotion(knowledge, server, questions).promote(
             name, Decision(operator(), why, force)
         )

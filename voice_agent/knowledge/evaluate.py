@@ -17,16 +17,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from voice_agent.knowledge.embedder import DIMENSIONS, Vectors
-from voice_agent.knowledge.index import TextEmbedder, find
+from voice_agent.knowledge.index import TextEmbedder
 from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.query import Query
+from voice_agent.knowledge.question_set import first_ids
 from voice_agent.knowledge.store import PassageStore
 from voice_agent.knowledge.versions import Version
-from voice_agent.knowledge.wanted import Wanted
 
 DEPTHS = (1, 5, 20)
+RANKS = (5, 20, 50, 100)
+"""The first so many among which each thing needed is looked for, to see what is nearly found."""
 _BATCH = 512
-_PASSAGES_A_PLACE = 6  # searched for each document wanted, because several may be of one
 _NAME = "evaluated"
 
 
@@ -59,6 +60,8 @@ class Recall:
     """Of what was needed, the share found among the first so many; a mean over the questions.
 
     `seen` is how many different ids a question was shown at the greatest depth, a mean too.
+    `ranks` has for each thing needed, of all questions together, its place in the list that has it
+    first, from 1; 0 when none has.
     """
 
     asked: int
@@ -66,6 +69,12 @@ class Recall:
     missed: list[str]
     seen: float
     search_ms: list[float] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+
+    def within(self, depths: Sequence[int] = RANKS) -> dict[int, float]:
+        """The share of all that was needed that some list had among the first so many."""
+        ranks = np.array(self.ranks or [0])
+        return {depth: float(((ranks > 0) & (ranks <= depth)).mean()) for depth in depths}
 
     def as_json(self) -> dict[str, Any]:
         """The figures by their names."""
@@ -94,9 +103,10 @@ class Evaluated:
 
     def ids(self, query: Query, most: int) -> list[str]:
         """What one search finds, each id once, best first."""
-        wanted = Wanted(query.text, query.context, least=self._minimum_score)
-        passages = find(self._store, _NAME, self._embedder, wanted, most * _PASSAGES_A_PLACE)
-        return list(dict.fromkeys(self._collection.id_of(each) for each in passages))[:most]
+        return first_ids(
+            self._store, _NAME, self._embedder, query, most, self._minimum_score,
+            self._collection.id_of,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Free the index."""
@@ -107,6 +117,7 @@ def recall(
     ids: Callable[[Query, int], list[str]],
     questions: Iterable[Question],
     depths: Sequence[int] = DEPTHS,
+    deepest: int = 0,
 ) -> Recall:
     """Ask every question.
 
@@ -114,6 +125,7 @@ def recall(
         ids: a search, as `Evaluated.ids`: the query and how many ids at most, best first.
         questions: what to ask. One with several queries has found what any of them found.
         depths: among how many first ids the needed ones are counted.
+        deepest: how far ranks are looked at, if farther than the greatest depth.
 
     Returns:
         The shares found; `missed` names the questions for which something is missing at the
@@ -123,21 +135,25 @@ def recall(
     missed: list[str] = []
     seen: list[int] = []
     search_ms: list[float] = []
+    ranks: list[int] = []
     most, middle = max(depths), sorted(depths)[len(depths) // 2]
     for question in questions:
         lists = []
         for query in question.queries:
             started = time.perf_counter()
-            lists.append(ids(query, most))
+            lists.append(ids(query, max(most, deepest)))
             search_ms.append((time.perf_counter() - started) * 1000)
         for depth in depths:
             found = {each for listed in lists for each in listed[:depth]}
             shares[depth].append(len(found & question.needed) / max(len(question.needed), 1))
-        seen.append(len({each for listed in lists for each in listed}))
+        seen.append(len({each for listed in lists for each in listed[:most]}))
+        for needed in sorted(question.needed):
+            places = [listed.index(needed) + 1 for listed in lists if needed in listed]
+            ranks.append(min(places, default=0))
         if shares[middle][-1] < 1:
             missed.append(question.name)
     means = {depth: float(np.mean(got)) if got else 0.0 for depth, got in shares.items()}
-    return Recall(len(seen), means, missed, float(np.mean(seen)) if seen else 0.0, search_ms)
+    return Recall(len(seen), means, missed, float(np.mean(seen)) if seen else 0.0, search_ms, ranks)
 
 
 def machine() -> dict[str, Any]:

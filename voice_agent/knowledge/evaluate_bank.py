@@ -4,9 +4,11 @@ A folder with ``documents/*.json`` and ``tasks.jsonl``. A task tells who the cal
 wants and what he says; it names the documents that an agent needs to deal with it. Neither its
 list of documents nor its expected actions are searched with, only what the caller is told.
 
-Two readings of "found among the first 20" are measured. ``told``: the caller tells the whole
-matter at once, one search gives 20 documents. ``turns``: he says one line after the other, every
-turn is searched, and a document counts that any turn's 20 held; many more are seen in all.
+A task's documents are looked for in three ways. ``told``: the caller tells the whole matter at
+once, one search gives 20 documents. ``turns``: he says one line after the other, every turn is
+searched, and a document counts that any turn's 20 held; many more are seen in all. ``sentences``:
+every sentence of the matter is searched by itself, which shows what could be found by someone who
+knew which of them to ask with.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 def read_bank(
     folder: Path, count_tokens: Callable[[str], int]
-) -> tuple[Collection, list[Question], list[Question]]:
-    """The documents, the tasks as told at once, and the tasks turn by turn.
+) -> tuple[Collection, dict[str, list[Question]]]:
+    """The documents, and the tasks in each of the three ways.
 
     Raises:
         OSError, ValueError, KeyError: the folder does not hold these files.
@@ -47,13 +49,18 @@ def read_bank(
         passages.extend(cut_into_passages(document, count_tokens))
     lines = data_file(folder, "tasks.jsonl").read_text(encoding="utf-8").splitlines()
     tasks = [json.loads(line) for line in lines]
-    told, turns = [], []
+    ways: dict[str, list[Question]] = {"told": [], "turns": [], "sentences": []}
     for task in tasks:
         scenario = " ".join(task["user_scenario"]["instructions"].split())
         needed = frozenset(task["required_documents"])
-        told.append(Question(task["id"], (make_query([], scenario),), needed))
-        turns.append(Question(task["id"], _turns(scenario), needed))
-    return Collection(tuple(passages), lambda passage: passage.document_id), told, turns
+        queries = {
+            "told": (make_query([], scenario),),
+            "turns": _turns(scenario),
+            "sentences": tuple(make_query([], each) for each in _SENTENCE_END.split(scenario)),
+        }
+        for way, asked in queries.items():
+            ways[way].append(Question(task["id"], asked, needed))
+    return Collection(tuple(passages), lambda passage: passage.document_id), ways
 
 
 def _turns(scenario: str) -> tuple[Query, ...]:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -88,7 +91,8 @@ def find(
 class _Asked:
     """A search under way: what it wants, and what it has so far."""
 
-    def __init__(self, wanted: Wanted, limit: int) -> None:
+    def __init__(self, version: str, wanted: Wanted, limit: int) -> None:
+        self.version = version  # that a call holds; any other means the newest
         self.wanted = wanted
         self.limit = limit
         self.so_far: tuple[Passage, ...] = ()
@@ -117,6 +121,9 @@ class Knowledge:
         self._waiting = 0
         self._reloading = threading.Lock()
         self._refused_version = ""
+        self._held: Counter[str] = Counter()  # versions that calls began with
+        self._older: dict[str, _Served] = {}  # those of them that are not the newest any more
+        self._holding = threading.Lock()
 
     @classmethod
     def open(
@@ -135,13 +142,35 @@ class Knowledge:
         embedder = embedder or load_embedder(settings, models_folder)
         server = PassageStore.at_server(settings.server_url) if settings.server_url else None
         knowledge = cls(settings, embedder, server)
-        knowledge._find(knowledge._asked("warm up", None, None, ""))
+        knowledge._find(knowledge._asked("", "warm up", None, None, ""))
         return knowledge
 
     @property
     def version(self) -> str:
         """The index version that answers now."""
         return self._served.version
+
+    def for_call(self) -> PinnedKnowledge:
+        """The version that answers now, for as long as the result is referred to."""
+        with self._holding:
+            version = self._served.version
+            self._held[version] += 1
+        pinned = PinnedKnowledge(self, version)
+        weakref.finalize(pinned, self._let_go, version).atexit = False
+        return pinned
+
+    def _let_go(self, version: str) -> None:
+        with self._holding:
+            self._held[version] -= 1
+            old = None if self._held[version] else self._older.pop(version, None)
+        if old is not None:
+            self._close_later(old)
+
+    def _close_later(self, old: _Served) -> None:
+        """Behind the searches that still use it."""
+        if self._server is None:
+            with suppress(RuntimeError):  # all of it is being closed
+                self._executor.submit(old.store.close)
 
     async def search(
         self,
@@ -150,6 +179,7 @@ class Knowledge:
         *,
         day: str | None = None,
         language: str = "",
+        version: str = "",
     ) -> Retrieval:
         """Find the passages for a query; any text is a valid query.
 
@@ -158,6 +188,7 @@ class Knowledge:
             limit: most passages to return; the configured number when absent.
             day: passages must be valid on it (ISO date); today when absent, "" for any.
             language: passages must be in it (ISO 639-1) or of no known one; "" for any.
+            version: one that a call holds (see `for_call`); the newest when absent or let go.
 
         Returns:
             Passages at least as near as the configured minimum, best first. When the deadline
@@ -167,8 +198,9 @@ class Knowledge:
             KnowledgeError: the index cannot be searched (server gone, model broken).
         """
         started = time.perf_counter()
-        asked = self._asked(query, limit, day, language)
-        wanted, served = asked.wanted, self._served
+        served = self._older.get(version, self._served)
+        asked = self._asked(version, query, limit, day, language)
+        wanted = asked.wanted
 
         def found(passages: tuple[Passage, ...], version: str, late: bool = False) -> Retrieval:
             return Retrieval(
@@ -204,7 +236,12 @@ class Knowledge:
         return found(passages, version)
 
     def _asked(
-        self, query: Query | str, limit: int | None, day: str | None, language: str
+        self,
+        version: str,
+        query: Query | str,
+        limit: int | None,
+        day: str | None,
+        language: str,
     ) -> _Asked:
         asked = Query(query) if isinstance(query, str) else query
         wanted = Wanted(
@@ -214,7 +251,7 @@ class Knowledge:
             language=language,
             least=self._settings.minimum_score,
         )
-        return _Asked(wanted, limit or self._settings.passages)
+        return _Asked(version, wanted, limit or self._settings.passages)
 
     def _one_less(self, finding: asyncio.Future[tuple[tuple[Passage, ...], str]]) -> None:
         self._waiting -= 1
@@ -222,7 +259,8 @@ class Knowledge:
             finding.exception()  # taken here, because nobody waits for a late one any more
 
     def _find(self, asked: _Asked) -> tuple[tuple[Passage, ...], str]:
-        served = self._served
+        # taken here, where a version is closed as well: never one that is closed already
+        served = self._older.get(asked.version, self._served)
         if self._server is None:  # the words are here; a server would be asked twice
             by_words = served.store.find(served.version, asked.wanted, None, asked.limit)
             asked.so_far = tuple(by_words)
@@ -247,10 +285,15 @@ class Knowledge:
             version = self._current_version()
             if version in (self._served.version, self._refused_version):
                 return False
-            loaded, old = self._load(version), self._served
-            self._served = loaded
-            if self._server is None:
-                self._executor.submit(old.store.close)  # behind the searches that still use it
+            loaded = self._load(version)
+            with self._holding:
+                old, self._served = self._served, loaded
+                self._older.pop(version, None)  # rolled back to
+                held = self._held[old.version] > 0
+                if held:
+                    self._older[old.version] = old
+            if not held:
+                self._close_later(old)
             log.info("knowledge_reloaded", version=version, previous=old.version)
             return True
         except KnowledgeError as error:
@@ -290,7 +333,20 @@ class Knowledge:
     def close(self) -> None:
         """Stop the thread and free the index."""
         self._executor.shutdown(wait=True, cancel_futures=True)
-        self._served.store.close()
+        for served in (self._served, *self._older.values()):
+            served.store.close()
+
+
+class PinnedKnowledge:
+    """One version, for a call that began with it."""
+
+    def __init__(self, knowledge: Knowledge, version: str) -> None:
+        self._knowledge = knowledge
+        self.version = version
+
+    async def search(self, query: Query | str, limit: int | None = None) -> Retrieval:
+        """As `Knowledge.search`, on this version whatever is promoted meanwhile."""
+        return await self._knowledge.search(query, limit, version=self.version)
 
 
 def _ms_since(started: float) -> float:

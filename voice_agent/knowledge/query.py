@@ -97,6 +97,12 @@ def parts_of(text: str) -> list[str]:
     return parts[:_MOST_PARTS]
 
 
+def texts_of_parts(text: str, parts: int) -> list[str]:
+    """The words of each of so many parts: its own, or those of the whole text if it has others."""
+    own = parts_of(text)
+    return own if len(own) == parts else [text] * parts
+
+
 def stands_alone(question: str) -> bool:
     """Whether a question names its own subject, so that earlier turns would only blur it.
 

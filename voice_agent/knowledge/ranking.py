@@ -46,7 +46,7 @@ def relevance(meaning: Scores, terms: Scores, subject: Scores) -> Scores:
 
 
 def answering(near: Scores, subject: Scores, least: float) -> npt.NDArray[np.bool_]:
-    """Which passages are near enough to answer (see `wanted.Wanted`)."""
+    """Which passages are near enough, to any part of a question, to answer (see `Wanted`)."""
     enough: npt.NDArray[np.bool_] = near >= least - _VOUCHED * subject
     return enough
 

@@ -21,7 +21,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from voice_agent.knowledge.long_questions import rank_documents
 from voice_agent.knowledge.passages import Passage
+from voice_agent.knowledge.query import texts_of_parts
 from voice_agent.knowledge.ranking import (
     LEAST_SHARE,
     SPARE,
@@ -71,16 +73,24 @@ class Rows:
                 self._match_subjects(wanted),
             )
         _, terms, share, subject = self._matched
+        allowed = self._allowed(wanted)
         if meaning is None:
             near = np.zeros(len(self._passages), dtype=np.float32)
-            fitting = share >= LEAST_SHARE
+            fitting = allowed & (share >= LEAST_SHARE)
+            scored = relevance(near, terms, subject)
         else:
-            parts = np.atleast_2d(meaning)
             # row by row on one thread: the same bytes on any number of cores, busy or not
-            near = join_parts(np.stack([np.vecdot(self._vectors, part) for part in parts]))
-            fitting = answering(near, subject, wanted.least)
-        fitting &= self._allowed(wanted)
-        total = np.where(fitting, relevance(near, terms, subject), -np.inf).astype(np.float32)
+            parts = np.stack([np.vecdot(self._vectors, part) for part in np.atleast_2d(meaning)])
+            near = join_parts(parts)
+            fitting = allowed & answering(parts.max(axis=0), subject, wanted.least)
+            if len(parts) == 1:
+                scored = relevance(near, terms, subject)
+            else:
+                parts[:, ~allowed] = -1
+                texts = texts_of_parts(wanted.question, len(parts))
+                words = np.stack([self._match_words(text)[0] for text in texts])
+                scored = rank_documents(parts, words, self._vectors, self._prepared.document)
+        total = np.where(fitting, scored, -np.inf).astype(np.float32)
         rows = best_rows(total, limit * SPARE)
         return without_repeats((self._found(int(row), float(near[row])) for row in rows), limit)
 

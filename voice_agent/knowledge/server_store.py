@@ -20,7 +20,9 @@ from qdrant_client.http.exceptions import ApiException
 
 from voice_agent.knowledge.embedder import DIMENSIONS
 from voice_agent.knowledge.errors import IndexMissing, IndexUnreachable
+from voice_agent.knowledge.long_questions import rank_documents
 from voice_agent.knowledge.passages import Passage
+from voice_agent.knowledge.query import texts_of_parts
 from voice_agent.knowledge.ranking import (
     SPARE,
     answering,
@@ -51,14 +53,14 @@ _NAMESPACE = uuid.UUID("5b0b4b7e-6d5c-4d0c-9f5e-0d2f6b1f3a77")
 
 @dataclass
 class _Candidates:
-    """Points by their row in the version, with what the server said of them."""
+    """Points by their row in the version, and how well each part's words match them."""
 
+    terms: list[dict[int, float]]
     points: dict[int, qdrant.ScoredPoint] = field(default_factory=dict)
-    terms: dict[int, float] = field(default_factory=dict)
 
     def add(self, found: list[qdrant.ScoredPoint]) -> None:
         for point in found:
-            self.points.setdefault(int((point.payload or {})[_ROW]), point)
+            self.points.setdefault(_row(point), point)
 
 
 class ServerStore(PassageStore):
@@ -166,10 +168,18 @@ class ServerStore(PassageStore):
         vectors = np.stack([_vector_of(candidates.points[row]) for row in rows])
         titles = [str((candidates.points[row].payload or {})["title"]) for row in rows]
         subject = np.array([named.get(title, 0.0) for title in titles], dtype=np.float32)
-        terms = np.array([candidates.terms.get(row, 0.0) for row in rows], dtype=np.float32)
-        near = join_parts(np.stack([vectors @ part for part in parts]))
-        scored = relevance(near, terms, subject)
-        total = np.where(answering(near, subject, wanted.least), scored, -np.inf)
+        terms = np.array(
+            [[of_part.get(row, 0.0) for row in rows] for of_part in candidates.terms],
+            dtype=np.float32,
+        )
+        meanings = np.stack([vectors @ part for part in parts])
+        near = join_parts(meanings)
+        if len(parts) == 1:
+            scored = relevance(near, terms[0], subject)
+        else:
+            scored = rank_documents(meanings, terms, vectors, _numbered(candidates, rows))
+        fitting = answering(meanings.max(axis=0), subject, wanted.least)
+        total = np.where(fitting, scored, -np.inf)
         best = best_rows(total.astype(np.float32), limit * SPARE)
         found = (
             _passage(candidates.points[rows[at]].payload or {}, float(near[at])) for at in best
@@ -199,23 +209,24 @@ class ServerStore(PassageStore):
                 with_vector=[_DENSE],
             )
 
-        words = weigh_query(wanted.question)
+        words = [weigh_query(each) for each in texts_of_parts(wanted.question, len(parts))]
         requests = [request(part.tolist(), _DENSE, allowed) for part in parts]
         if named:
             nearest = sorted(named, key=lambda title: (-named[title], title))[:_SUBJECTS]
             titled = qdrant.FieldCondition(key="title", match=qdrant.MatchAny(any=nearest))
             about = qdrant.Filter(must=[*_conditions(allowed), titled])
             requests += [request(part.tolist(), _DENSE, about) for part in parts]
-        if words.indices:
-            sparse = qdrant.SparseVector(indices=words.indices, values=words.values)
+        by_meaning = len(requests)
+        asked = [at for at, each in enumerate(words) if each.indices]
+        for at in asked:
+            sparse = qdrant.SparseVector(indices=words[at].indices, values=words[at].values)
             requests.append(request(sparse, _SPARSE, allowed))
         answers = self._client.query_batch_points(_PREFIX + version, requests)
-        candidates = _Candidates()
+        candidates = _Candidates(terms=[{} for _ in words])
         for answer in answers:
             candidates.add(answer.points)
-        if words.indices:
-            for point in answers[-1].points:
-                candidates.terms[int((point.payload or {})[_ROW])] = point.score
+        for at, answer in zip(asked, answers[by_meaning:], strict=True):
+            candidates.terms[at] = {_row(point): point.score for point in answer.points}
         return candidates
 
     def _subjects_of(self, version: str) -> Subjects:
@@ -287,6 +298,16 @@ def _point(version: Version, row: int) -> qdrant.PointStruct:
         },
         payload=payload,
     )
+
+
+def _row(point: qdrant.ScoredPoint) -> int:
+    return int((point.payload or {})[_ROW])
+
+
+def _numbered(candidates: _Candidates, rows: list[int]) -> npt.NDArray[np.int32]:
+    """A number for the document of each candidate."""
+    ids = [str((candidates.points[row].payload or {})["document_id"]) for row in rows]
+    return np.unique(ids, return_inverse=True)[1].astype(np.int32)
 
 
 def _vector_of(point: qdrant.ScoredPoint) -> npt.NDArray[np.float32]:

@@ -100,7 +100,9 @@ class Watcher:
         try:
             if self._questions is None and self._settings.questions is not None:
                 stored = read_questions(self._settings.questions)
-                self._questions = QuestionSet(stored, self._embedder, self._server)
+                self._questions = QuestionSet(
+                    stored, self._embedder, self._server, self._settings.minimum_score
+                )
             report = build_index(
                 self._settings,
                 self._embedder,

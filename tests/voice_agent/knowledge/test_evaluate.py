@@ -104,12 +104,14 @@ def test_spoken_questions_keep_what_was_said_before_and_the_entry_that_answers(f
 
 
 def test_a_bank_task_is_searched_with_what_the_caller_is_told_and_says(bank: Path) -> None:
-    collection, told, turns = read_bank(bank, lambda text: len(text.split()))
+    collection, ways = read_bank(bank, lambda text: len(text.split()))
+    told, turns, sentences = ways["told"], ways["turns"], ways["sentences"]
     assert {each.document_id for each in collection.passages} == {"cards", "loans"}
     assert told[0].needed == turns[0].needed == {"cards"}
     assert told[0].queries[0].text.startswith("You lost a card.")
     assert turns[0].queries[0].text == "I have lost my card."
     assert len(turns[0].queries) == 2
+    assert sentences[0].queries[0].text == "You lost a card."
 
 
 def test_several_passages_of_a_document_take_one_place() -> None:
@@ -146,3 +148,13 @@ def test_figures_have_the_names_that_are_looked_up(
     assert figures["machine"]["cores"] >= 1
     assert evaluate(Settings(), faq, None, None, as_json=False) == 0
     assert "recall" in capsys.readouterr().out
+
+
+def test_ranks_are_those_of_the_list_that_has_it_first() -> None:
+    lists = {"x": ["a", "b", "c"], "y": ["c", "a"]}
+    question = Question("q", (Query("x"), Query("y")), frozenset({"b", "c", "z"}))
+    measured = recall(lambda query, _: lists[query.text], [question], depths=(1,), deepest=3)
+    assert measured.ranks == [2, 1, 0]
+    assert measured.within((1, 2)) == {1: pytest.approx(1 / 3), 2: pytest.approx(2 / 3)}
+    assert measured.found == {1: pytest.approx(1 / 3)}
+    assert measured.seen == 2

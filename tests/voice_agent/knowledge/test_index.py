@@ -213,6 +213,35 @@ async def test_a_new_version_is_served_from_the_next_search_on(
     assert "$799" in found.passages[0].text
 
 
+async def test_a_call_may_go_on_with_the_version_it_began_with(
+    settings: KnowledgeSettings, knowledge: Knowledge
+) -> None:
+    first, call = knowledge.version, knowledge.for_call()
+    for price in (799, 949):
+        text = f"# Sofas\n\nThe Alder sofa costs ${price}.\n"
+        (settings.documents / "sofas.md").write_text(text)
+        rebuild(settings)
+        assert await knowledge.reload_if_changed()
+    pinned, newest = await call.search("Alder sofa"), await knowledge.search("Alder sofa")
+    assert (pinned.version, newest.version) == (first, knowledge.version)
+    assert "$949" not in pinned.passages[0].text
+    assert "$949" in newest.passages[0].text
+    assert (await knowledge.for_call().search("Alder sofa")).version == knowledge.version
+
+
+async def test_a_version_is_freed_when_the_last_call_that_began_with_it_is_over(
+    settings: KnowledgeSettings, knowledge: Knowledge
+) -> None:
+    first, calls = knowledge.version, [knowledge.for_call(), knowledge.for_call()]
+    (settings.documents / "sofas.md").write_text("# Sofas\n\nThe Alder sofa costs $799.\n")
+    rebuild(settings)
+    await knowledge.reload_if_changed()
+    calls.pop()
+    assert (await calls[0].search("Alder sofa")).version == first
+    calls.pop()
+    assert (await knowledge.search("Alder sofa", version=first)).version == knowledge.version
+
+
 async def test_searches_and_reloads_at_once_never_fail(
     settings: KnowledgeSettings, knowledge: Knowledge
 ) -> None:

@@ -254,6 +254,22 @@ def test_stored_questions_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         read_questions(path)
 
 
+def test_a_follow_up_is_asked_with_the_question_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "questions.yaml"
+    path.write_text(
+        "- question: what does a sofa cost\n"
+        "  document: sofas\n"
+        "  follow_up: {question: and how long is it, document: sizes}\n"
+    )
+    first, second = read_questions(path)
+    assert (first.question, first.document) == ("what does a sofa cost", "sofas")
+    assert (second.question, second.document) == (
+        "what does a sofa cost / and how long is it",
+        "sizes",
+    )
+    assert "sofa" in second.query.text
+
+
 def entry(action: str, version: str, previous: str = "") -> Entry:
     return Entry(0.0, action, version, previous, "ann", "prices")  # type: ignore[arg-type]
 
