@@ -38,12 +38,22 @@ from voice_agent.supervision import ServeError
 CURVE_LEAST_S = 60.0
 CURVE_UTTERANCES = 40
 """Of each folder; ``python -m evals.latency.turn_curve`` takes all of them, in its own time."""
+RETRIEVAL_PASSAGES = 50_000
+RETRIEVAL_MOST_S = 150.0
+"""Writing and opening an index of that size, and two hundred searches, take a third of it."""
 
 
 class CurveError(Exception):
     """The curve could not be drawn; the message is one line."""
 
     code = "curve_failed"
+    retryable = True
+
+
+class RetrievalError(Exception):
+    """Searching could not be timed; the message is one line."""
+
+    code = "retrieval_not_timed"
     retryable = True
 
 
@@ -96,6 +106,7 @@ class _Run:
             "network": " ".join(plan.network),
             "machine": describe(settings),
             "transport": None,
+            "retrieval": None,
             "parts": [],
             "calls": [],
             "curve": None,
@@ -187,6 +198,8 @@ def _measure(
 
     if plan.line == "sip":  # the probe rings over SIP only
         bench_run.part("transport", lambda: _probe(bench_run, settings, folder, size, tell))
+    if not plan.quick:  # while nothing else runs, as a warm agent between two turns
+        bench_run.part("retrieval", lambda: _time_retrieval(bench_run))
     starting = time.monotonic()
     with rig(settings, folder, tell) as product:
         started_s = time.monotonic() - starting
@@ -237,6 +250,22 @@ def _probe(
     bench_run.data["transport"] = asdict(
         probe(settings, folder / "line", tell, calls=size.probe_calls)
     )
+
+
+def _time_retrieval(bench_run: _Run) -> None:
+    command = [sys.executable, "-m", "evals.latency.retrieval", "--json"]
+    command += ["--sizes", str(RETRIEVAL_PASSAGES)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=RETRIEVAL_MOST_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise parts.OutOfTime(f"it took more than {RETRIEVAL_MOST_S:.0f} s") from error
+    try:  # exit code 1 means slow, and is measured all the same
+        bench_run.data["retrieval"] = json.loads(done.stdout)["retrieval"][0]
+    except (ValueError, LookupError, TypeError) as error:
+        lines = done.stderr.strip().splitlines()
+        raise RetrievalError(lines[-1] if lines else "it wrote nothing") from error
 
 
 def _against_stock(

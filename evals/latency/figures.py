@@ -172,6 +172,10 @@ def _starved(run: Run) -> tuple[Values, ...]:
     return (values_of(gap_of(turn) for _, turn in turns(run)),)
 
 
+def _retrieval(run: Run) -> tuple[Values, ...]:
+    return (values_of((run.get("retrieval") or {}).get("took_ms", ())),)
+
+
 def _greetings(run: Run) -> tuple[Values, ...]:
     return (values_of(call.get("greeting_ms") for call in calls(run, callers=1)),)
 
@@ -226,6 +230,9 @@ FIGURES: tuple[Figure, ...] = (
         _starved,
         largest,
         drawn=False,
+    ),
+    Figure(
+        "retrieval_p95_ms", "Search among 50,000 passages, 95th percentile", "ms", _retrieval, p95
     ),
     Figure("greeting_p50_ms", "Greeting after answer, median", "ms", _greetings, median),
     Figure(

@@ -16,6 +16,7 @@ from evals.latency.run_file import read_run
 STYLE = Path(__file__).with_name("page.css")
 _PARTS = {
     "transport": "the line alone",
+    "retrieval": "searching 50,000 passages",
     "questions": "questions of a synthetic voice",
     "recorded": "recorded people",
     "interruptions": "interruptions",

@@ -60,6 +60,8 @@ class Timed:
     p95_ms: float
     slowest_ms: float
     open_s: float
+    took_ms: tuple[float, ...] = ()
+    """Every search."""
 
 
 def made_up(passages: int, chance: random.Random) -> Iterator[Passage]:
@@ -137,6 +139,7 @@ async def time_index(
         p95_ms=round(float(p95), 1),
         slowest_ms=round(max(took), 1),
         open_s=round(opened, 2),
+        took_ms=tuple(took),
     )
 
 

@@ -138,6 +138,7 @@ def full_run(seed: int = 1, slower_by: float = 1.0) -> dict[str, Any]:
             call("stock", stock, stack="stock"),
         ],
         curve={"points": points},
+        retrieval={"took_ms": [20.0] * 40},
     )
 
 

@@ -45,6 +45,7 @@ def test_the_projects_budgets_hold_what_was_promised() -> None:
         "transcribe_p50_ms": 120,
         "four_callers_p95_ms": 1200,
         "longest_starved_gap_ms": 60,
+        "retrieval_p95_ms": 25,
         "greeting_p50_ms": 500,
         "record_difference_p95_ms": 30,
     }

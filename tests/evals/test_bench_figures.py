@@ -93,6 +93,12 @@ def test_a_sound_over_a_silent_agent_stops_nobody() -> None:
     assert figure("false_stop_rate", call("sounds", [], sounds=sounds)) == 0.5
 
 
+def test_searching_is_a_figure_of_its_own_where_it_was_timed() -> None:
+    timed = run([], retrieval={"took_ms": [10.0] * 18 + [30.0] * 2})
+    assert summarise(timed)["retrieval_p95_ms"] == 30.0
+    assert summarise(run([], retrieval=None))["retrieval_p95_ms"] is None
+
+
 def test_four_callers_are_counted_by_themselves() -> None:
     calls = [call("load", [turn(400)]), *[call("load", [turn(900)], callers=4)] * 4]
     assert figure("four_callers_p95_ms", *calls) == 900

@@ -49,6 +49,7 @@ def rung(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Rung:
 
     monkeypatch.setattr(bench, "rig", product)
     monkeypatch.setattr(bench, "_probe", lambda *_: None)
+    monkeypatch.setattr(bench, "_time_retrieval", lambda *_: None)
     monkeypatch.setattr(parts, "ring", answer)
     monkeypatch.setattr(parts, "questions", lambda _, count: ASKED[:count])
     monkeypatch.setattr(parts, "sounds", lambda *_: ASKED[:3])
