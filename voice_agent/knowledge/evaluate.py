@@ -25,7 +25,7 @@ from voice_agent.knowledge.store import PassageStore
 from voice_agent.knowledge.versions import Version
 
 DEPTHS = (1, 5, 20)
-RANKS = (5, 20, 50, 100)
+RANKS = (5, 20, 50)
 """The first so many among which each thing needed is looked for, to see what is nearly found."""
 _BATCH = 512
 _NAME = "evaluated"
