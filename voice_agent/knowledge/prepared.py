@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 from array import array
 from collections.abc import Iterable
@@ -21,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from voice_agent.knowledge.passage_lines import PassageLines
 from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.subjects import own_shares
 from voice_agent.knowledge.terms import weigh_passage
@@ -30,6 +33,8 @@ FOLDER = "prepared-1"
 """Changes whenever the same passages are prepared otherwise."""
 
 _NAMES = "names.json"
+_MOST_HERE = 2_000
+"""Passages; more take tens of megabytes and seconds, apart from the rest of a build."""
 
 Whole = npt.NDArray[np.int32]
 
@@ -140,6 +145,23 @@ def keep(prepared: Prepared, version_folder: Path) -> None:
         shutil.rmtree(writing, ignore_errors=True)
 
 
+def prepare_kept(version_folder: Path, passages: int) -> None:
+    """Prepare a version that has been written, in a process of its own if it is large.
+
+    So a build takes no more memory for many passages than for few. What goes wrong there is left
+    to the first who opens the version, and prepares it again.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    if passages <= _MOST_HERE:
+        keep(prepare(PassageLines(version_folder / "passages.jsonl")), version_folder)
+        return
+    command = [sys.executable, "-m", "voice_agent.knowledge.prepared", str(version_folder)]
+    quiet = subprocess.DEVNULL
+    subprocess.run(command, check=False, stdout=quiet, stderr=quiet)  # noqa: S603 - our own
+
+
 def open_kept(version_folder: Path, passages: int) -> Prepared | None:
     """What `keep` wrote for so many passages, mapped; None: it is not there, or damaged."""
     folder = version_folder / FOLDER
@@ -166,3 +188,7 @@ def _mapped(path: Path) -> npt.NDArray[Any]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    prepare_kept(Path(sys.argv[1]), 0)

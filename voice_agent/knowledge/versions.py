@@ -211,7 +211,7 @@ class VersionStore:
         }
         text = json.dumps(described, indent=1, ensure_ascii=False)
         (folder / "manifest.json").write_text(text + "\n", encoding="utf-8", errors="replace")
-        prepared.keep(prepared.prepare(PassageLines(folder / "passages.jsonl")), folder)
+        prepared.prepare_kept(folder, writer.passages)
         for path in folder.iterdir():
             _sync(path)
         folder.chmod(0o755)

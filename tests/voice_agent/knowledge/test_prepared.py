@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from tests.voice_agent.knowledge.hashed_embedder import HashedEmbedder
 from voice_agent.knowledge.passages import Passage
-from voice_agent.knowledge.prepared import FOLDER, open_kept, prepare
+from voice_agent.knowledge.prepared import FOLDER, open_kept, prepare, prepare_kept
 from voice_agent.knowledge.rows import Rows
 from voice_agent.knowledge.terms import weigh_name, weigh_passage
 from voice_agent.knowledge.versions import Version, VersionStore
@@ -69,6 +70,16 @@ def test_a_version_is_written_with_what_searching_needs(kept: VersionStore, tmp_
     for name in ("terms", "starts", "term_rows", "term_values", "title", "document", "days"):
         assert np.array_equal(getattr(mapped, name), getattr(anew, name)), name
     assert (mapped.titles, mapped.languages) == (anew.titles, anew.languages)
+
+
+def test_a_large_version_is_prepared_the_same_in_a_process_of_its_own(
+    kept: VersionStore, tmp_path: Path
+) -> None:
+    folder = tmp_path / "versions" / "v1"
+    before = {path.name: path.read_bytes() for path in (folder / FOLDER).iterdir()}
+    shutil.rmtree(folder / FOLDER)
+    prepare_kept(folder, 1_000_000)
+    assert {path.name: path.read_bytes() for path in (folder / FOLDER).iterdir()} == before
 
 
 @pytest.mark.parametrize("harm", ["missing", "changed", "cut"])
