@@ -72,6 +72,9 @@ def running_findings(settings: Settings) -> list[Finding]:
     ]
     if web.enabled:
         asked.append(("gateway", http_url(web.host, web.port, "/readyz")))
+    if settings.console.enabled:
+        console = settings.console
+        asked.append(("console", http_url(console.host, console.port, "/readyz")))
     found = [
         Finding("not_ready", f"{name} at {url}: {reason}")
         for name, url in asked
@@ -210,11 +213,30 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
             "secret_missing",
             f"gateway.agent.url {link.url} is on another machine: set {link.token_env}",
         )
+    yield from _console(settings)
     trunk = settings.gateway.sip.trunk
     if trunk and trunk.password_env not in os.environ:
         yield Finding(
             "secret_missing", f"gateway.sip.trunk needs its password: set {trunk.password_env}"
         )
+
+
+def _console(settings: Settings) -> Iterator[Finding]:
+    console = settings.console
+    if not console.enabled:
+        return
+    public = console.public_url
+    if public and not re.fullmatch(r"https?://[^\s/]+/?", public):
+        yield Finding("address_invalid", f"console.public_url: `{public}` is not an http address")
+    if not is_loopback(console.host) and not public.startswith("https:"):
+        yield Finding(
+            "console_exposed",
+            f"console.host {console.host} is reachable from elsewhere: put a proxy with HTTPS "
+            "before it and name that in console.public_url",
+        )
+    oidc = console.oidc
+    if oidc and not oidc.issuer.startswith("https:") and not is_loopback(_host_of(oidc.issuer)):
+        yield Finding("address_invalid", f"console.oidc.issuer: `{oidc.issuer}` is not https")
 
 
 def _host_of(url: str) -> str:

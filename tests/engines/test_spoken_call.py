@@ -57,6 +57,7 @@ def settings_with(engine: Engine, folder: Path) -> Path:
             "quote_after_ms": 60_000,  # the engine answers, however slow the machine is
             "model": {**model.model_dump(exclude_defaults=True), "serve": False},
         },
+        "handoff": {"reasons": str(ROOT / "configs" / "handoff.yaml")},
         "safety": {"policy": str(ROOT / "configs" / "policy.yaml")},
         "records": {"path": str(folder / "records.sqlite")},
     }

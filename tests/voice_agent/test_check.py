@@ -36,6 +36,7 @@ def tree(tmp_path: Path) -> dict[str, Any]:
     return {
         "gateway": {name: {"port": free_port()} for name in ("sip", "web", "control")},
         "media": {"port": free_port()},
+        "console": {"port": free_port()},
         "models": {"folder": str(tmp_path / "models")},
         "speech": {
             "transcriber": {"model": own},
@@ -136,6 +137,28 @@ def test_an_address_of_another_machine_cannot_be_listened_on(tree: dict[str, Any
     assert "web page: cannot listen on tcp 192.0.2.1" in line
 
 
+@pytest.mark.parametrize(
+    ("console", "code"),
+    [
+        ({"host": "0.0.0.0"}, "console_exposed"),  # noqa: S104
+        ({"host": "0.0.0.0", "public_url": "http://console.example"}, "console_exposed"),  # noqa: S104
+        ({"public_url": "console.example"}, "address_invalid"),
+        (
+            {
+                "public_url": "https://console.example",
+                "oidc": {"issuer": "http://accounts.example", "client_id": "c"},
+            },
+            "address_invalid",
+        ),
+    ],
+)
+def test_a_console_that_passwords_could_be_read_from_is_found(
+    tree: dict[str, Any], console: dict[str, Any], code: str
+) -> None:
+    tree["console"] |= console
+    assert [found.code for found in findings(Settings.model_validate(tree))] == [code]
+
+
 def test_media_beyond_loopback_needs_a_token(
     tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +252,7 @@ def test_what_does_not_run_is_named_one_by_one(tree: dict[str, Any]) -> None:
         "synthesiser",
         "agent",
         "gateway",
+        "console",
         "language model",
     ]
 

@@ -64,6 +64,7 @@ def config(tmp_path: Path) -> Path:
             },
             "model": {"url": f"http://127.0.0.1:{free_port()}/v1"},
         },
+        "handoff": {"reasons": str(ROOT / "configs" / "handoff.yaml")},
         "safety": {"policy": str(ROOT / "configs" / "policy.yaml")},
         "records": {"path": str(tmp_path / "records.sqlite")},
     }

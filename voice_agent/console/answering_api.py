@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any, cast
 
 from aiohttp import web
@@ -21,6 +22,7 @@ from voice_agent.console.errors import BadRequest, Unavailable
 from voice_agent.console.gateway_link import GatewayUnreachable
 from voice_agent.console.roles import Permission
 
+DRILLS_SHOWN = 20
 SCOPES = ("all", "queue", "route")
 
 
@@ -39,7 +41,9 @@ class AnsweringApi:
         ]
 
     async def _read(self, _: web.Request) -> web.Response:
-        return web.json_response(self._with_names(await self._switches()))
+        answering = self._with_names(await self._switches())
+        answering["drills"] = await asyncio.to_thread(self._drills)
+        return web.json_response(answering)
 
     async def _switch(self, request: web.Request) -> web.Response:
         body = await body_of(request)
@@ -75,6 +79,23 @@ class AnsweringApi:
             except SwitchUnreadable as error:
                 raise Unavailable(str(error)) from error
             return {"switches": as_rows(state.switches), "gateway": "down"}
+
+    def _drills(self) -> list[dict[str, Any]]:
+        """The latest drills of the switch, newest first, with the times they took."""
+        path = self._desk.settings.drills.record
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return []
+        found = []
+        for line in reversed(lines):
+            try:
+                drill = json.loads(line)
+                if drill["drill"] == "kill-switch" and len(found) < DRILLS_SHOWN:
+                    found.append(drill)
+            except (ValueError, KeyError, TypeError):
+                continue  # cut short by a crash
+        return found
 
     async def _throw_in_file(
         self, scope: str, name: str, on: bool, reason: str, by: str

@@ -151,6 +151,7 @@ def make_settings(tmp_path: Path) -> SettingsMaker:
                 },
                 "records": {"path": str(tmp_path / "records.sqlite")},
                 "handoff": {"voicemail": str(tmp_path / "voicemail")},
+                "drills": {"record": str(tmp_path / "drills.jsonl")},
                 "media": {"port": 9},
                 "console": {
                     "folder": str(tmp_path / "console"),

@@ -243,3 +243,12 @@ async def test_the_switch_works_by_its_file_while_the_gateway_does_not_answer(
     kept = json.loads(stage.console.desk.settings.gateway.kill_switch.read_text())
     assert kept["switches"][0]["on"] is True
     assert (await engineer.get("/api/answering"))["switches"][0]["by"] == "engineer"
+
+
+async def test_the_times_of_past_drills_are_told_with_the_switch(stage: Stage) -> None:
+    path = stage.console.desk.settings.drills.record
+    drills = [{"drill": "kill-switch", "at": at, "new_calls_s": 0.4} for at in (1, 2)]
+    lines = [json.dumps(each) for each in (*drills, {"drill": "handoff", "at": 3})]
+    path.write_text("\n".join([*lines, '{"drill": "kill']))
+    told = (await (await stage.signed_in(Role.ENGINEER)).get("/api/answering"))["drills"]
+    assert [each["at"] for each in told] == [2, 1]
