@@ -13,6 +13,7 @@ import structlog
 
 from telephony import metrics
 from telephony.call import (
+    CallStage,
     DigitPressed,
     HoldChanged,
     HumanStage,
@@ -336,7 +337,12 @@ class HandOver:
             metrics.TRANSFERS.labels("bridged").inc()
             log.info("person_bridged")
             self._tell("bridged", "")
-            ended = await watching
+            over = self._ended(await watching, self._clock.now_s() - bridged_s)
+            if over.reason == "hung_up_early" and self._media.stream is None:
+                # There is no agent to go back to: the next one is rung.
+                self._media.enter(CallStage.WAITING)
+                place.unserved()
+                raise PersonNotReached(over.reason)
         except PersonNotReached:
             self._media.part()
             await self._leave(leg)
@@ -345,7 +351,7 @@ class HandOver:
             for task in (watching, telling):
                 task.cancel()
             self._decision = None
-        return self._ended(ended, self._clock.now_s() - bridged_s)
+        return over
 
     def _ended(self, ended: LegEnded, talked_s: float) -> BridgeEnded:
         lost = broke_off(ended.code, ended.reason)

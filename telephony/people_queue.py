@@ -118,6 +118,14 @@ class Place:
         self._book.note_wait(self.name, self._served_s - self.joined_s)
         self._book.remove(self)
 
+    def unserved(self) -> None:
+        """The person was gone at once: the caller is the next again."""
+        if self._served is not None:
+            self._book.note_unserved(self.name)
+            self._book.release(self._served)
+            self._served = None
+            self._book.put_back(self)
+
     def leave(self) -> None:
         """The caller waits no more, or the talk is over."""
         if self._served is not None:
@@ -161,6 +169,15 @@ class PeopleBook:
         if place in places:
             places.remove(place)
             self._tell(place.name)
+
+    def put_back(self, place: Place) -> None:
+        """Before all others: they have waited already."""
+        self._places.setdefault(place.name, []).insert(0, place)
+        self._tell(place.name)
+
+    def note_unserved(self, name: str) -> None:
+        """A talk that was none does not count."""
+        self._talking[name] = max(0, self._talking.get(name, 0) - 1)
 
     def position(self, place: Place) -> int:
         """1 for the first who is not being rung for already; 0: no place any more."""

@@ -25,7 +25,7 @@ from voice_agent.config import Settings
 
 Ended: TypeAlias = Literal["person", "call_back", "message", "agent", "lost"]
 
-RINGS_S, TALK_S = 1.0, 6.0
+RINGS_S, TALK_S = 0.4, 3.0
 LIMIT_S = 240.0
 """Of virtual time; a caller who is nowhere by then is lost."""
 TOGETHER = 5
@@ -44,8 +44,8 @@ class Result:
 def settings_of(folder: Path, url: str) -> Settings:
     """Queues of every kind behind the same three people."""
     people = [f"sip:person-{number}@drill.invalid" for number in range(TARGETS)]
-    one = {"targets": people, "wait_s": 0.0, "ring_timeout_s": 4.0}
-    waiting = {**one, "wait_s": 40.0, "retry_s": 8.0}
+    one = {"targets": people, "wait_s": 0.0, "ring_timeout_s": 2.0}
+    waiting = {**one, "wait_s": 20.0, "retry_s": 4.0}
     queues: dict[str, Any] = {
         "help": one,
         "all": {**one, "strategy": "ring_all"},
@@ -204,7 +204,7 @@ class _Bench:
         match does:
             case "declines_by_key":
                 leg.tell(DigitPressed(DECLINE_KEY, 100))
-                return
+                await self._pass(0.5)  # where no agent told a story, they have the caller already
             case "hangs_up_in_announcement":
                 leg.tell(LegEnded("bye"))
                 return
@@ -279,7 +279,7 @@ class _Call:
             self._quiet_since_s = None
         elif self._quiet_since_s is None:
             self._quiet_since_s = now_s
-        quiet = self._quiet_since_s is not None and now_s - self._quiet_since_s > 3.0
+        quiet = self._quiet_since_s is not None and now_s - self._quiet_since_s > 1.0
         return self.over or quiet
 
     def result(self) -> Result:

@@ -175,6 +175,26 @@ async def test_who_accepts_and_hangs_up_at_once_leaves_the_caller_with_the_agent
         assert stage.gateway.live_calls == 1
 
 
+async def test_without_an_agent_the_next_is_rung_after_one_who_hung_up_at_once() -> None:
+    human = {**help_queue(wait_s=60), "queue": "help"}
+    async with staged(human=human) as stage:
+        stage.agent.refuse_with = 401
+        caller = FakeLeg()
+        stage.ring(caller)
+        for number in (1, 2):
+            person = await next_rung(stage, number)
+            await person.answer()
+            await stage.clock.advance(1.0)
+            person.tell(LegEnded("bye"))
+        assert rung(stage) == [ANNA, BEN]
+        cleo = await next_rung(stage, 3)
+        await cleo.answer()
+        await stage.clock.advance(0.5)
+        cleo.speak(voice(2))
+        await stage.clock.advance(0.04)
+        assert voice(2) in caller.heard
+
+
 async def test_a_queue_that_is_closed_or_full_overflows_into_the_next() -> None:
     human = {
         "queues": {
