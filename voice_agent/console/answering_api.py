@@ -87,7 +87,7 @@ class AnsweringApi:
             lines = path.read_text(encoding="utf-8").splitlines()
         except OSError:
             return []
-        found = []
+        found: list[dict[str, Any]] = []
         for line in reversed(lines):
             try:
                 drill = json.loads(line)

@@ -66,6 +66,7 @@ class AuditLog:
         self._path = path
         self._head = path.with_suffix(".head")
         self._key = key.encode()
+        self._verified: tuple[tuple[object, object], Verdict] | None = None
 
     def add(
         self, user: str, role: str, action: str, target: str = "", /, **detail: object
@@ -112,7 +113,16 @@ class AuditLog:
         return found[begin : begin + size], len(found)
 
     def verify(self) -> Verdict:
-        """Follow the chain from the first line to the last, and hold the end against its note."""
+        """Follow the chain from the first line to the last, and hold the end against its note.
+
+        A file that has not changed since is not read again.
+        """
+        stamp = (_stamp(self._path), _stamp(self._head))
+        if self._verified is None or self._verified[0] != stamp:
+            self._verified = stamp, self._follow()
+        return self._verified[1]
+
+    def _follow(self) -> Verdict:
         before, seq = FIRST, 0
         ends = {(0, FIRST)}
         for number, line in enumerate(self._lines(), 1):
@@ -189,6 +199,14 @@ class AuditLog:
         if self._key:
             return hmac.new(self._key, text, hashlib.sha256).hexdigest()
         return hashlib.sha256(text).hexdigest()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_ino, seen.st_mtime_ns, seen.st_size
 
 
 def _line(entry: Entry) -> str:

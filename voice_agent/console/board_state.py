@@ -13,7 +13,15 @@ MAX_TURNS_KEPT = 200
 """Of each live call; older ones are in its record."""
 MAX_SUGGESTIONS = 8
 _SNIPPET_CHARS = 120
-_WORDY = frozenset({"snippet", "name"})
+_OF_CALL = frozenset(
+    {
+        "call_id", "line", "dialled", "route", "queue", "stage", "began_at", "answered_at",
+        "waiting_since", "age_s", "waiting_s", "supervisor", "road", "confidence", "mood", "risk",
+        "latency_ms", "turns", "verified", "ended_at", "duration_s", "outcome", "end_reason",
+        "recording", "grade", "live",
+    }
+)  # fmt: skip
+"""What of a call holds neither words nor numbers; what is not named here is not shown."""
 _OF_TURN = frozenset(
     {
         "turn_id", "index", "at_ms", "cut_off", "stages_ms", "road", "confidence", "runner_up",
@@ -248,7 +256,7 @@ def call_for(call: Mapping[str, Any], *, words: bool) -> dict[str, Any]:
     """A call as somebody may see it who may, or may not, read words."""
     if words:
         return dict(call)
-    shown = {key: value for key, value in call.items() if key not in _WORDY}
+    shown = {key: value for key, value in call.items() if key in _OF_CALL}
     shown["caller"] = shortened(str(call.get("caller") or ""))
     handoff = call.get("handoff")
     if isinstance(handoff, Mapping):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,6 +17,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SESSION = web.RequestKey("session", Session)
 """Whose request it is, once the middleware has looked."""
+BODY_PATIENCE_S = 10.0
 MAX_BODY_BYTES = 256 * 1024
 """A WebRTC offer is the largest thing anybody sends."""
 
@@ -86,7 +88,10 @@ async def body_of(request: web.Request) -> dict[str, Any]:
     if request.content_type != "application/json":
         raise BadRequest("The request must be sent as application/json.")
     try:
-        body = await request.json()
+        async with asyncio.timeout(BODY_PATIENCE_S):
+            body = await request.json()
+    except TimeoutError as error:
+        raise BadRequest("The request did not arrive in time.") from error
     except (ValueError, RecursionError) as error:
         raise BadRequest("The request is not JSON.") from error
     if not isinstance(body, dict):

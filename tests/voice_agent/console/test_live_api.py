@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.voice_agent.console.conftest import Stage, Watch
 from tests.voice_agent.console.fake_gateway import call
-from voice_agent.console.board_state import BoardState
+from voice_agent.console.board_state import BoardState, call_for
 from voice_agent.console.live import MAX_WAITING_EVENTS, Listener
 from voice_agent.console.roles import Role
 from voice_agent.console.settings import AlarmSettings
@@ -252,3 +253,31 @@ async def test_the_times_of_past_drills_are_told_with_the_switch(stage: Stage) -
     path.write_text("\n".join([*lines, '{"drill": "kill']))
     told = (await (await stage.signed_in(Role.ENGINEER)).get("/api/answering"))["drills"]
     assert [each["at"] for each in told] == [2, 1]
+
+
+async def test_a_request_that_never_arrives_is_given_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voice_agent.console.endpoints.BODY_PATIENCE_S", 0.05)
+    supervisor = await stage.signed_in(Role.SUPERVISOR)
+    never = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"text": '
+        await never.wait()
+
+    response = await supervisor.client.post(
+        "/api/calls/c1/steer",
+        data=body(),
+        headers={"X-CSRF-Token": supervisor.csrf, "Content-Type": "application/json"},
+    )
+    assert response.status == 400
+    never.set()
+
+
+def test_what_a_call_may_show_without_words_is_named_one_by_one() -> None:
+    shown = call_for(call("c1", wants="a refund", notes=["Ada"], snippet="Ada"), words=False)
+    assert "Ada" not in json.dumps(shown)
+    assert "refund" not in json.dumps(shown)
+    assert shown["caller"] == "…567"
+    assert shown["stage"] == "with_agent"
