@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from evals.console_screen import reached, waits_ms
+from evals.console_screen import TimedCalls, reached, waits_ms
 
 FIGURES: dict[str, Any] = {
     "event_to_screen_p95_ms": 120.0,
@@ -30,6 +30,14 @@ def test_a_turn_that_the_next_overtook_is_shown_with_it() -> None:
 
 def test_turns_that_nothing_shows_are_counted() -> None:
     assert waits_ms({"a": [(480, 10.0)]}, [("a", "–", 10.2), ("c", "480 ms", 10.3)]) == ([], 1)
+
+
+def test_a_wait_that_repeats_the_last_one_is_not_waited_for() -> None:
+    simulated = TimedCalls(1)
+    call_id = next(iter(simulated.live))
+    for wait_ms in (480, 480, 700):
+        simulated._tell("turn", call_id=call_id, data={"voice_to_voice_ms": wait_ms})
+    assert [wait_ms for wait_ms, _ in simulated.told[call_id]] == [480, 700]
 
 
 def test_every_figure_must_be_reached() -> None:

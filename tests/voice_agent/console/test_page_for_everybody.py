@@ -41,8 +41,8 @@ VIEWS = {
 """Where each view is, and what is there once it is drawn."""
 SERIOUS = ("serious", "critical")
 SIZES = ((1280, 800), (1024, 768))
-SHOWN = {"live", "call", "board", "handoff"}
-"""Views the README shows."""
+SHOWN = {"live": False, "call": True, "board": False, "handoff": True}
+"""Views the README shows, and whether in the dark theme."""
 
 
 def everything() -> FakeConsole:
@@ -52,6 +52,11 @@ def everything() -> FakeConsole:
     people(console)
     proposed_answers(console)
     a_handoff(console)
+    console.handoffs["c3"]["turns"] = [
+        {"caller": "I want my money back for the sofa, all 240 dollars.",
+         "agent": "I have found order 0742. A refund of that size is for my colleagues."},
+        {"caller": "Then give me one of them.", "agent": "Of course. One moment please."},
+    ]  # fmt: skip
     console.switches = [
         {"scope": "queue", "name": "returns", "on": True, "by": "kim", "since": 1_780_000_000,
          "reason": "Training"}
@@ -83,8 +88,8 @@ async def test_no_view_has_a_serious_finding(tmp_path: Path, dark: bool) -> None
         for name, (where, drawn) in VIEWS.items():
             await page.goto(f"{console.url}/{where}")
             await expect(page.locator(drawn).first).to_be_visible()
-            if name in SHOWN:
-                path = folder / f"console-{name}-{'dark' if dark else 'light'}.png"
+            if SHOWN.get(name) is dark:
+                path = folder / f"console-{name}.png"
                 assert len(await page.screenshot(path=path)) > 10_000
             assert await trouble(page) == [], name
         await page.get_by_role("button", name="Agents off").click()
