@@ -21,6 +21,7 @@ import soundfile as sf
 import soxr
 import yaml
 
+from evals.playing import QUIET_MS
 from evals.wire_line import free_port
 from voice_agent.config import Settings, SynthesiserSettings, load
 from voice_agent.processes import OWN_AGENT
@@ -74,10 +75,12 @@ def rig(
     report: Callable[[str], None],
     *,
     agent: Sequence[str] = OWN_AGENT,
+    change: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Iterator[Rig]:
     """The product, running from a derived settings file; everything is stopped afterwards.
 
-    Another ``agent`` that speaks the media stream may take the product's place.
+    Another ``agent`` that speaks the media stream may take the product's place; ``change`` may
+    change the derived tree of settings.
 
     Raises:
         ServeError: something does not start.
@@ -86,7 +89,9 @@ def rig(
     (folder / "records.sqlite").unlink(missing_ok=True)
     human_port = free_port(LOOPBACK)
     config = folder / "settings.yaml"
-    config.write_text(yaml.safe_dump(derive(settings, folder, human_port)), encoding="utf-8")
+    tree = derive(settings, folder, human_port)
+    change(tree)
+    config.write_text(yaml.safe_dump(tree), encoding="utf-8")
     derived = load(config)
     with running(
         derived,
@@ -125,12 +130,18 @@ async def _speak(
 
 
 @contextmanager
-def person(rig: Rig, say: Path | None, outcome: str = "answer") -> Iterator[Path]:
-    """A person's telephone at the human line; gives the file its report will be in."""
-    out = rig.folder / "person.json"
+def person(
+    rig: Rig, say: Path | None, outcome: str = "answer", name: str = "person"
+) -> Iterator[Path]:
+    """A person's telephone at the human line; gives the file its report will be in.
+
+    Its recording is ``NAME.wav`` in the rig's folder.
+    """
+    out = rig.folder / f"{name}.json"
+    (rig.folder / f"{name}.wav").unlink(missing_ok=True)
     command = [sys.executable, "-m", "evals.human_line", "--port", str(rig.human_port)]
     command += ["--outcome", outcome, "--json", str(out)]
-    command += ["--record", str(rig.folder / "person.wav")]
+    command += ["--record", str(rig.folder / f"{name}.wav")]
     if say is not None:
         command += ["--say", str(say)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -145,16 +156,20 @@ def person(rig: Rig, say: Path | None, outcome: str = "answer") -> Iterator[Path
 
 
 @contextmanager
-def caller(rig: Rig, name: str, scenario: list[dict[str, Any]]) -> Iterator[subprocess.Popen[str]]:
+def caller(
+    rig: Rig, name: str, scenario: list[dict[str, Any]], quiet_ms: float = QUIET_MS
+) -> Iterator[subprocess.Popen[str]]:
     """A test caller playing ``scenario``; its events are JSON lines on its standard output.
 
-    Its report and recording are ``NAME.json`` and ``NAME.wav`` in the rig's folder.
+    It takes ``quiet_ms`` of silence for the end of an answer. Its report and recording are
+    ``NAME.json`` and ``NAME.wav`` in the rig's folder.
     """
     script = rig.folder / f"{name}.scenario.json"
     script.write_text(json.dumps(scenario), encoding="utf-8")
     command = [sys.executable, "-m", "evals.caller", rig.uri, "--scenario", str(script)]
     command += ["--json", str(rig.folder / f"{name}.json")]
     command += ["--record", str(rig.folder / f"{name}.wav"), "--config", str(rig.config)]
+    command += ["--quiet-ms", str(quiet_ms)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield process

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.agent_record import KnownTurn, ask_record, matched
-from evals.demo import holds
+from evals.demo_call import holds
 from evals.latency.material import Said
 from evals.latency.waterfall import noticing_ms, reconcile_call
 from evals.rig import Rig

@@ -103,8 +103,8 @@ class _Entities(NlpEngine):
 
 
 class _WordsAround(LemmaContextAwareEnhancer):
-    """Presidio's words around a finding, for the recognisers that have such words: it copies all
-    that it is given, which took as long as all the rules together."""
+    """Presidio's words around a finding, for the recognisers that have such words: it copies
+    everything that it is given."""
 
     def enhance_using_context(
         self,
