@@ -240,6 +240,8 @@ async def test_a_declined_handoff_goes_on_to_the_next(tmp_path: Path) -> None:
         console.refusals.clear()
         await page.get_by_role("button", name="Decline").click()
         await expect(page.get_by_text("The next person is rung.")).to_be_visible()
+        console.change("c3", handoff={"state": "bridged", "reason": "limit", "target": "care"})
+        await expect(page.locator(".handoff .state")).to_have_text("With you")
         console.tell(event="turn", call_id="c3", turn={"turn_id": "n1", "caller": "Thank you"})
         await expect(page.locator("[data-turn]")).to_have_count(2)
         console.end("c3")
@@ -309,3 +311,16 @@ async def test_a_proposed_answer_is_approved_by_somebody_else(tmp_path: Path) ->
             "/api/proposals/q1/reject",
         ]
         assert await page.locator("img").count() == 0
+
+
+async def test_a_human_agent_sees_new_callers_without_the_live_board(tmp_path: Path) -> None:
+    console = a_floor()
+    console.permissions = ["handoff"]
+    async with looking_at(console, tmp_path, "") as tab:
+        page = tab.page
+        await expect(page.get_by_text("Nobody is waiting for a person.")).to_be_visible()
+        a_handoff(console)
+        await expect(page.get_by_role("link", name="Ada Hill")).to_be_visible()
+        console.handoffs.clear()
+        await expect(page.get_by_text("Nobody is waiting for a person.")).to_be_visible()
+        assert tab.complaints == []

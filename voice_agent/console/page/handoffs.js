@@ -10,6 +10,12 @@ import { Story, Suggestions } from "./story.js";
 import { Transcript } from "./transcript.js";
 import { NONE, REASONS, callerOf, clock, plain, word } from "./words.js";
 
+const ASK_MS = 2000;
+const OPEN = ["offered", "asked", "ringing", "waiting", "queued", "announcing"];
+const STATES = {
+  offered: "Ringing you", ringing: "Ringing you", accepted: "With you", bridged: "With you", connected: "With you", talking: "With you",
+};
+
 const path = (id, what = "") => `/api/handoffs/${encodeURIComponent(id)}${what ? `/${what}` : ""}`;
 
 export function handoffs(id = "") {
@@ -28,10 +34,19 @@ class Handoffs {
       if ([...keys].some((key) => this.#matters(key))) this.#load();
     });
     const stopTicking = everySecond(() => this.#tick());
+    // A human agent is told of no other calls, and so has to ask.
+    const asking = session.can("live") ? 0 : setInterval(() => this.#look(), ASK_MS);
     this.close = () => {
       stopListening();
       stopTicking();
+      clearInterval(asking);
     };
+  }
+
+  // Asks again; what is on screen, and who has the focus, changes only with the answer.
+  async #look() {
+    const found = await get("/api/handoffs").catch(() => null);
+    if (found && JSON.stringify(found) !== this.shown) this.#load();
   }
 
   // Not every event of a hundred calls asks the server again: only where a handoff moved.
@@ -46,7 +61,9 @@ class Handoffs {
   }
 
   #load() {
-    return this.fetched.show(() => get("/api/handoffs"), ({ handoffs: found = [] }) => {
+    return this.fetched.show(() => get("/api/handoffs"), (answer) => {
+      this.shown = JSON.stringify(answer);
+      const found = answer.handoffs ?? [];
       this.waits = [];
       if (!found.length) return el("p", { class: "plain muted" }, "Nobody is waiting for a person.");
       return el("ul", { class: "cards" }, found.map((each) => {
@@ -132,7 +149,12 @@ class Handoff {
 
   // A human agent does not watch the live board, and so has a stream of this one call.
   #follow() {
-    if (session.can("live")) return;
+    if (session.can("live")) {
+      this.#stops.push(live.listen((keys) => {
+        if (keys.has(this.id)) this.#moved(live.calls.get(this.id));
+      }));
+      return;
+    }
     const source = new EventSource(path(this.id, "events"));
     source.onmessage = ({ data }) => {
       let event;
@@ -143,9 +165,15 @@ class Handoff {
       }
       if (["turn", "suggestions"].includes(event.event)) this.#news(event);
       else if (event.event === "call_ended") this.#news({ ended: true });
-      else if (event.call?.handoff?.state) this.#show(event.call.handoff.state);
+      else this.#moved(event.call);
     };
     this.#stops.push(() => source.close());
+  }
+
+  // What the gateway says of it; a click is ahead of that.
+  #moved(call) {
+    const state = call?.handoff?.state;
+    if (state && !(this.stateName === "accepted" && OPEN.includes(state))) this.#show(state);
   }
 
   async #decide(what) {
@@ -162,9 +190,9 @@ class Handoff {
 
   #show(state) {
     this.stateName = state;
-    setText(this.state, { offered: "Ringing you", ringing: "Ringing you", waiting: "Waiting", accepted: "With you", declined: "Declined", over: "Over" }[state] ?? plain(state));
-    this.state.dataset.stage = { offered: "waiting", ringing: "waiting", accepted: "bridged" }[state] ?? "ended";
-    this.decide.hidden = !["offered", "ringing", "waiting"].includes(state);
+    setText(this.state, STATES[state] ?? plain(state));
+    this.state.dataset.stage = OPEN.includes(state) ? "waiting" : STATES[state] === "With you" ? "bridged" : "ended";
+    this.decide.hidden = !OPEN.includes(state);
     this.#tick();
   }
 

@@ -32,17 +32,21 @@ export const MODES = { listen: "Listening", whisper: "Whispering", barge: "In th
 export const GRADES = { right: "Right", wrong: "Wrong", unsafe: "Unsafe", person: "Should have been a person" };
 export const REASONS = {
   asked: "Asked for a person",
-  misunderstood: "Not understood twice",
-  confidence: "Agent was not sure",
+  not_understood: "Not understood twice",
+  unsure: "The agent was not sure",
+  unknown: "Not in the documents",
+  repeated: "Asked the same again",
   upset: "Upset",
   vulnerable: "Vulnerable",
-  policy: "Only a person may decide",
-  limit: "Above the agent's limit",
-  repeated: "Asked the same again",
-  supervisor: "Supervisor's choice",
-  failed: "Technical trouble",
   legal: "Legal matter",
   medical: "Health or injury",
+  policy: "Only a person may decide",
+  over_limit: "Above the agent's limit",
+  limit: "Above the agent's limit",
+  action: "An action did not work",
+  language: "Another language",
+  supervisor: "Supervisor's choice",
+  failed: "Technical trouble",
 };
 
 // "sent_to_person" → "Sent to person": for what the tables above do not know.
