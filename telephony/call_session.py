@@ -105,6 +105,8 @@ class CallSession:
         if settings.recording.enabled:
             recording = Recording(Path(settings.recording.folder) / f"{call_id}.wav")
         self._times = CallTimes(clock)
+        self._told: CallView | None = None
+        """The call as listeners know it."""
         self.media = CallMedia(
             caller,
             prompts.on_wait(),
@@ -155,7 +157,8 @@ class CallSession:
             destination=destination.value,
             pii={"caller": self._caller.remote, "dialled": self._caller.dialled},
         )
-        self._feed.publish("call_began", call=self.view().as_dict())
+        self._told = self.view()
+        self._feed.publish("call_began", call=self._told.as_dict())
         try:
             async with self._group:
                 self._spawn(self._watch_caller())
@@ -473,9 +476,13 @@ class CallSession:
         self._feed.publish_note(self.view().as_dict(), note)
 
     def _changed(self) -> None:
-        if not self._over.is_set():
-            self._times.note(self.media.stage)
-            self._feed.publish("call_changed", call=self.view().as_dict())
+        if self._over.is_set():
+            return
+        self._times.note(self.media.stage)
+        view = self.view()
+        if view.differs_from(self._told):
+            self._told = view
+            self._feed.publish("call_changed", call=view.as_dict())
 
     # --- a person ------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from telephony.call import CallStage, LegState
@@ -32,6 +32,12 @@ class CallView:
     waiting_s: float | None
     supervisor: dict[str, str] | None
     handoff: dict[str, str] | None
+
+    def differs_from(self, other: CallView | None) -> bool:
+        """In more than how much time has passed."""
+        return other is None or replace(self, age_s=0, waiting_s=None) != replace(
+            other, age_s=0, waiting_s=None
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -116,8 +116,10 @@ class Supervision:
         try:
             await self._let_in(visit, leg)
             await self._until_gone(leg)
-        finally:
-            await self._see_out(visit, leg)
+        except BaseException:  # the call is over, and nobody is left to be told anything
+            await _hang_up(leg, "call_over")
+            raise
+        await self._see_out(visit, leg)
 
     def change(self, name: str, mode: SupervisorMode) -> None:
         """Another mode for whoever is connected, or about to be.

@@ -364,3 +364,18 @@ async def test_bodies_that_are_nothing_are_refused(
         status, _ = await client.ask("POST", path, data=b"name=ana")
         assert status == 415
         assert client.stage.media().stage is CallStage.WITH_AGENT
+
+
+async def test_a_change_is_told_once_and_what_is_none_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with controlled(monkeypatch, tmp_path) as client:
+        await client.stage.connect(FakeLeg())
+        told = client.events()
+        await anext(told)
+        await supervise(client, "listen")
+        await client.post("mode", mode="listen", name="ana")
+        await client.post("mode", mode="takeover", name="ana")
+        first, second = await anext(told), await anext(told)
+        assert first["call"]["supervisor"] == {"name": "ana", "mode": "listen"}
+        assert (second["call"]["stage"], second["seq"]) == ("supervised", first["seq"] + 1)

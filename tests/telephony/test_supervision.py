@@ -112,7 +112,7 @@ class Desk:
     def __init__(self, session: CallSession, mode: SupervisorMode, name: str = "ana") -> None:
         self.leg = FakeLeg(remote="sip:desk@example.invalid")
         self.visit = session.supervision.expect(name, mode)
-        self.task = asyncio.ensure_future(session.supervision.attend(self.visit, self._pick_up()))
+        self.task = session.start(session.supervision.attend(self.visit, self._pick_up()))
 
     async def _pick_up(self) -> FakeLeg:
         await self.leg.answer()
