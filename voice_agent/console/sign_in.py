@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,7 +123,12 @@ class SignIn:
         user = await asyncio.to_thread(self._desk.accounts.user, name)
         # counted before it is looked at: many attempts at once must not all slip by
         locked_s = self._lockout.failed(name, now)
-        if not await self._fits(user.password if user else "", password) or user is None:
+        try:
+            fits = await self._fits(user.password if user else "", password)
+        except TooManyRequests:
+            self._lockout.forgive(name)
+            raise
+        if not fits or user is None:
             await self._audit(request, name, "sign_in_failed", locked_s=round(locked_s) or None)
             raise SignInRefused("The name or the password is wrong.")
         await self._check_code(request, user, text_of(body, "totp", most=12, required=False))
@@ -179,11 +186,16 @@ class SignIn:
         async with self._hash_turn():
             return await asyncio.to_thread(passwords.hash_password, name, password)
 
-    def _hash_turn(self) -> asyncio.Semaphore:
-        waiters = getattr(self._hashing, "_waiters", None) or ()
-        if len(waiters) >= _WAITING:
+    @asynccontextmanager
+    async def _hash_turn(self) -> AsyncIterator[None]:
+        if self._waiting >= _WAITING:
             raise TooManyRequests("Too many people sign in at once.", retry_after_s=3)
-        return self._hashing
+        self._waiting += 1
+        try:
+            async with self._hashing:
+                yield
+        finally:
+            self._waiting -= 1
 
     async def _sign_out(self, request: web.Request) -> web.Response:
         session = signed_in(request)

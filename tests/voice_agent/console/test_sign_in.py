@@ -305,3 +305,12 @@ def test_a_code_fits_one_step_around_its_time_and_nothing_else() -> None:
     assert passwords.totp_step(secret, totp.at(998 * 30), 1_000 * 30) is None
     for code in ("", "12345", "abcdef", "١٢٣٤٥٦"):
         assert passwords.totp_step(secret, code, 1_000 * 30) is None
+
+
+async def test_a_crowd_at_the_door_is_bounded(
+    stage: Stage, somebody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voice_agent.console.sign_in._WAITING", 0)
+    assert (await stage.browser().sign_in(somebody)).status == 429
+    monkeypatch.setattr("voice_agent.console.sign_in._WAITING", 1)
+    assert (await stage.browser().sign_in(somebody)).status == 200
