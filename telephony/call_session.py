@@ -64,6 +64,8 @@ PROMPT_AFTER_MS = 700
 """A caller whose agent vanished hears the hold prompt after this much silence."""
 PEOPLE_AGAIN_S = 5.0
 """While agents are off the phones, people are asked again after so long."""
+PEOPLE_LOST_AT_MOST = 3
+"""Without an agent, a caller whose people's lines broke so often is rung later instead."""
 CUT_OFF_TIMEOUT_S = 10.0
 """The sentence after a lost takeover is over by then."""
 WATCH_S = 0.003
@@ -146,6 +148,7 @@ class CallSession:
         self._hand_over: HandOver | None = None
         self._no_hand_over = asyncio.Event()
         self._no_hand_over.set()
+        self._people_lost = 0
         self.had_person = False
         """A person has had the caller."""
 
@@ -577,7 +580,10 @@ class CallSession:
                 self.end("human_hung_up")
                 await asyncio.Event().wait()  # until the call's tasks are cancelled
             self._take_back(ended.reason)
-            return True
+            if self.media.stream is not None:
+                return True
+            self._people_lost += 1  # lines that break again and again are no help either
+            return self._people_lost < PEOPLE_LOST_AT_MOST
         finally:
             self._hand_over = None
             self._no_hand_over.set()

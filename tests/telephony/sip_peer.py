@@ -85,6 +85,9 @@ class Peer:
                 assert self.call is not None
                 after_s = self.call.now_s if command.get("from_now") else -1.0
                 self.start(self.listen(self.call, command["ms"], after_s))
+            case "quiet":
+                assert self.call is not None
+                self.start(self.wait_for_quiet(self.call))
             case "tone":
                 assert self.call is not None
                 samples = tone(command["hz"], command["ms"])
@@ -103,6 +106,11 @@ class Peer:
     async def speak(self, call: WireCall, spoken: Utterance) -> None:
         with contextlib.suppress(CallError):
             await call.say(spoken)
+
+    async def wait_for_quiet(self, call: WireCall) -> None:
+        """Tell when nothing is heard any more."""
+        await call.wait_for_quiet(400.0, 20.0)
+        tell("quiet")
 
     async def listen(self, call: WireCall, ms: int, after_s: float) -> None:
         """Wait for sound to begin, take so much of it, tell its loudest frequency."""

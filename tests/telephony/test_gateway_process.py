@@ -127,6 +127,8 @@ async def test_a_call_from_ring_to_person_to_hang_up_over_real_lines() -> None:
         assert announced["hz"] == pytest.approx(600, abs=15)
         await until(lambda: any(m.state == "bridged" for m in agent.messages if _is_transfer(m)))
 
+        await caller.do("quiet")  # the music has ended
+        await caller.until("quiet")
         await caller.do("listen", ms=600, from_now=True)
         await person.do("tone", hz=900, ms=1_000)
         assert (await caller.until("heard"))["hz"] == pytest.approx(900, abs=15)
