@@ -18,7 +18,6 @@ from voice_agent.speech.spoken_text import as_spoken
 CARRIED = 0.5
 """Likeness above which a voice was carried by the bridge (see ``evals.likeness``)."""
 INTERRUPT_AFTER_MS = 1200
-HANDOVER_S = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,8 @@ class Script:
     person_says: str
     quiet_ms: float = QUIET_MS
     """So much silence is taken for the end of an answer."""
+    handover_s: float = 16.0
+    """From the last words to the agent until a person has answered and heard the brief."""
 
     @property
     def to_person(self) -> Line:
@@ -82,6 +83,7 @@ REFUND = Script(
     ),
     "Good morning, this is the refunds team. I see the order in front of me.",
     quiet_ms=2 * QUIET_MS,  # "one moment" is not the answer yet
+    handover_s=30.0,  # the brief has an order number in it
 )
 """Of the sample back office: that order is a customer's of that birthday, and more than
 ``configs/actions.yaml`` lets the agent refund is for a person."""
@@ -94,7 +96,7 @@ def scenario(script: Script, files: dict[str, Path]) -> list[dict[str, Any]]:
     for line in script.lines:
         file = str(files[line.name].resolve())
         if line is script.to_person:
-            steps.append({"wait_s": HANDOVER_S})
+            steps.append({"wait_s": script.handover_s})
         if line.interrupts:
             steps.append({"interrupt": file, "after_ms": INTERRUPT_AFTER_MS})
         else:
