@@ -116,7 +116,9 @@ def _follow(process: subprocess.Popen[str], script: Script, bench: Rig, console:
             case "answered":
                 console.print("[dim]answered[/]\n")
                 printer = threading.Thread(
-                    target=_print_turns, args=(bench, event["call_id"], console, done)
+                    target=_print_turns,
+                    args=(bench, event["call_id"], console, done),
+                    daemon=True,  # a demo that is stopped does not wait for more turns
                 )
                 printer.start()
             case "saying":
