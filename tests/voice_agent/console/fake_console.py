@@ -27,7 +27,8 @@ PAGE = Path(voice_agent.console.__file__).parent / "page"
 PASSWORD = "a long enough password"
 EVERYTHING = (
     "live words listen whisper steer barge takeover handback end handoff history recording grade "
-    "evaluate verified_answer approve kill_switch operations quality business compliance audit users"
+    "evaluate verified_answer approve kill_switch operations quality business compliance audit "
+    "users"
 ).split()
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "

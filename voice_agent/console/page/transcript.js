@@ -3,9 +3,11 @@
 import { el, icon, setAttribute, setText } from "./dom.js";
 import { oncePerFrame } from "./frame.js";
 import { spokenParts } from "./spoken_parts.js";
-import { GRADES, ROADS, clock, ms, percent, word } from "./words.js";
+import { GRADES, ROADS, clock, ms, percent, plain, word } from "./words.js";
 
 const NEAR_END_PX = 80;
+const PASSED = ["passed", "allowed", "ok"];
+const STOPPED = ["refused", "blocked", "stopped"];
 
 export class Transcript {
   turns = new Map();
@@ -147,7 +149,9 @@ function factsOf(turn) {
   if (turn.state === "speaking") fact("", "Answering…");
   if (turn.cut_off) fact("fair", "Interrupted");
   for (const action of turn.actions ?? []) fact(["failed", "refused"].includes(action.state) ? "bad" : "", icon("check"), action.name);
-  for (const guard of turn.guards ?? []) if (!["passed", "allowed", "ok"].includes(guard.decision)) fact("bad", icon("shield"), guard.guard);
+  for (const guard of turn.guards ?? []) {
+    if (!PASSED.includes(guard.decision)) fact(STOPPED.includes(guard.decision) ? "bad" : "", icon("shield"), `${plain(guard.guard)}: ${plain(guard.decision).toLowerCase()}`);
+  }
   if (turn.steered) fact("", `Steered by ${turn.steered.name ?? "a supervisor"}`);
   if (turn.grade) fact(turn.grade.grade === "right" ? "good" : "bad", word(GRADES, turn.grade.grade));
   return facts;
