@@ -16,6 +16,7 @@ from tests.voice_agent.test_check import free_port
 from tests.voice_agent.test_serve import is_gone, until
 from voice_agent.check import running_findings, unreachable
 from voice_agent.config import load
+from voice_agent.phone_prompts import missing
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,8 +91,7 @@ def test_serve_brings_everything_up_revives_what_dies_and_stops_it_all(
         assert where["sip"] == f"sip:agent@127.0.0.1:{settings.gateway.sip.port}"
         assert unreachable(where["page"]) == ""
         assert running_findings(settings) == []
-        prompts = {path.name for path in (tmp_path / "prompts").glob("*.wav")}
-        assert prompts == {"hold.wav", "trouble.wav", "goodbye.wav"}
+        assert missing(tmp_path / "prompts") == []
 
         below = children_of(serve.pid)
         (agent,) = [
