@@ -149,7 +149,7 @@ class Runner:
                 outcome = Outcome("unknown", reason="cut_off", key=write.key)
                 await self._note(outcome)
             else:
-                outcome = await self._send(action, write)
+                outcome = await self._send(action, write, perhaps_done=True)
             log.warning("write_recovered", action=write.action, state=outcome.state)
             outcomes.append(outcome)
         return outcomes
@@ -182,15 +182,18 @@ class Runner:
             return outcome
         return await self._send(action, write)
 
-    async def _send(self, action: Action, write: Write) -> Outcome:
-        """Send a write that is noted, and note its end."""
+    async def _send(self, action: Action, write: Write, *, perhaps_done: bool = False) -> Outcome:
+        """Send a write that is noted, and note its end.
+
+        ``perhaps_done``: somebody else may have sent it already.
+        """
         arguments = dict(write.arguments)
         if action.idempotency == "argument":
             arguments["idempotency_key"] = write.key
         key = "" if action.idempotency == "none" else write.key
         call = Call(arguments, key, write.caller, action.timeout_s)
-        outcome = Outcome("undone", reason="tool_unavailable", key=write.key)
-        perhaps_done = False
+        unsent: State = "unknown" if perhaps_done else "undone"
+        outcome = Outcome(unsent, reason="tool_unavailable", key=write.key)
         for _ in range(TRIES):
             try:
                 data = await self._call(action, call)

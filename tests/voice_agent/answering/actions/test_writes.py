@@ -304,3 +304,23 @@ async def test_a_write_nobody_can_ask_about_is_left_for_a_person_after_a_death(
         (outcome,) = await office.runner(tmp_path, declarations).recover()
         assert outcome.state == "unknown"
         assert office.requests.count("/refunds") == 1
+
+
+async def test_a_write_cut_off_is_not_called_undone_when_its_service_is_gone(
+    tmp_path: Path,
+) -> None:
+    office = Office(troubles=[OfficeTrouble.SLOW_AFTER])
+    async with office.open():
+        runner = office.runner(tmp_path)
+        runner.lease_margin_s = -1.0
+        caller = Caller(runner)
+        await caller.asks_refund()
+        turn = caller.begin("Yes.")
+        turn.commit()
+        await asyncio.sleep(0.08)
+        for task in runner.writing:
+            task.cancel()
+        await turn.cut()
+        assert len(refunds(office)) == 1
+    (outcome,) = await office.runner(tmp_path).recover()
+    assert outcome.state == "unknown"
