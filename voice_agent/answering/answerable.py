@@ -19,10 +19,9 @@ _COVERED_WEIGHT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Answerability:
-    """How well passages answer a question, 0 to 1, and what they lack of its words."""
+    """How well passages answer a question, 0 to 1."""
 
     score: float
-    missing: frozenset[str]
 
     @property
     def answered(self) -> bool:
@@ -41,8 +40,8 @@ def answerability(
     """
     asked = own_stems(question)
     if not evidence.statements:
-        return Answerability(0.0, asked)
+        return Answerability(0.0)
     covered = len(asked & evidence.words) / len(asked) if asked else 0.0
     near = max(nearness, default=0.0) if nearness is not None else covered
     score = _COVERED_WEIGHT * covered + (1 - _COVERED_WEIGHT) * max(0.0, near)
-    return Answerability(score, asked - evidence.words)
+    return Answerability(score)

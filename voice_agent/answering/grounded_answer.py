@@ -15,7 +15,7 @@ from voice_agent.answering.extract import Quote, extract
 from voice_agent.answering.prompt import DECLINE_WORDS
 from voice_agent.knowledge.index import Passage
 from voice_agent.safety.claims import SENTENCE_ENDS, stems
-from voice_agent.safety.evidence import Evidence, evidence_of
+from voice_agent.safety.evidence import evidence_of
 from voice_agent.safety.grounding import Judgement
 from voice_agent.safety.grounding_gate import (
     PATIENCE_S,
@@ -60,13 +60,10 @@ class Decision:
 class GroundedAnswer:
     """One answer on its way. Make it with ``prepare``."""
 
-    def __init__(
-        self, evidence: Evidence, quote: Quote | None, answers: float, gate: GroundingGate
-    ) -> None:
-        self.evidence = evidence
+    def __init__(self, quote: Quote | None, answers: float, gate: GroundingGate) -> None:
         self.quote = quote
         """What the company says to the question; ``None`` when the passages do not answer it."""
-        self.gate = gate
+        self._gate = gate
         self._answers = answers
         self._said: list[str] = []
 
@@ -79,7 +76,6 @@ class GroundedAnswer:
         asked: str = "",
         heard: Sequence[str] = (),
         read: Sequence[Passage] = (),
-        results: Sequence[tuple[str, str]] = (),
         meanings: Meanings | None = None,
         model: Judge | None = None,
         patience_s: float = PATIENCE_S,
@@ -92,29 +88,24 @@ class GroundedAnswer:
             asked: the question with what it refers back to; absent: the question.
             heard: what the caller said before.
             read: other passages the model is given.
-            results: results of actions of this turn, as (id, text).
             meanings: compares meanings; absent, or too late: words alone decide.
             model: a model that may take back what the rules let through.
             patience_s: what each comparison of meanings may take.
         """
-        evidence = evidence_of((*passages, *read), " ".join((*heard, question)), results)
+        evidence = evidence_of((*passages, *read), " ".join((*heard, question)))
         found = evidence_of(passages, "")
         whole = asked or question
         near = await measured_in_time(meanings, whole, found, patience_s)
         answers = answerability(whole, found, near)
         quote = extract(question, passages, near) if answers.answered else None
-        return cls(
-            evidence,
-            quote,
-            answers.score,
-            GroundingGate(evidence, question, meanings, model, patience_s),
-        )
+        gate = GroundingGate(evidence, question, meanings, model, patience_s)
+        return cls(quote, answers.score, gate)
 
     async def take(self, clause: str) -> Decision:
         """Decide about the model's next clause."""
         if DECLINE_WORDS.lower() in clause.lower().replace("’", "'"):
             return self._instead("declined", certain=True)
-        found = await self.gate.check(clause)
+        found = await self._gate.check(clause)
         if found.supported:
             self._said.append(clause)
             sources = (found.source_id,) if found.source_id else ()

@@ -6,13 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Literal
 
 from voice_agent.knowledge.index import Passage
 from voice_agent.safety.claims import Claim, claim_of, sentences, stems
 from voice_agent.safety.quantities import Quantity
 
-Kind = Literal["passage", "result", "caller"]
 _PARTS = re.compile(r",\s+(?:and\s+|or\s+)?|;\s+|\s+and\s+|\s+but\s+")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -72,12 +71,9 @@ class GroundingGate:
         self._begun = ""
         """What has been spoken of a sentence that is not over."""
         self._spoken = False
-        self.took_ms: list[float] = []
-        """How long each judgement took."""
 
     async def check(self, clause: str) -> Judgement:
         """Whether the next clause may be spoken; it is judged with its sentence's beginning."""
-        began = time.perf_counter()
         sentence = f"{self._begun} {clause}".strip()
         whole = bool(SENTENCE_ENDS.search(clause))
         found = judge(
@@ -95,7 +91,6 @@ class GroundingGate:
         if found.supported:
             self._spoken = True
             self._begun = "" if whole else sentence
-        self.took_ms.append((time.perf_counter() - began) * 1000)
         return found
 
     async def _ask_model(self, sentence: str, found: Judgement, model: Judge) -> Judgement:

@@ -1,6 +1,6 @@
-"""Orders to the agent hidden in a document or a tool's result, taken out of it. Pure.
+"""Orders to the agent hidden in a document, taken out of it. Pure.
 
-Documents and results are data: nothing in them can add an instruction, a tool or a permission,
+Documents are data: nothing in them can add an instruction, a tool or a permission,
 because what a turn may do is decided outside the language model. But a model that reads "ignore
 your instructions" may write nonsense, and a quote would say it aloud, so such sentences are left
 out before either sees them.
@@ -67,16 +67,3 @@ def safe_passage(passage: Passage) -> Passage:
     if all(getattr(passage, name) == part for name, part in parts.items()):
         return passage
     return replace(passage, **parts)
-
-
-def safe_value(value: Any) -> Any:
-    """A tool's JSON-like result without such sentences, however deep they are."""
-    match value:
-        case str():
-            return without_planted(value)
-        case dict():
-            return {key: safe_value(each) for key, each in value.items()}
-        case list() | tuple():
-            return [safe_value(each) for each in value]
-        case _:
-            return value

@@ -78,12 +78,6 @@ class Policy(Section):
         """All words of abuse as one expression."""
         return any_of(self.abuse_words)
 
-    @property
-    def said_instead(self) -> tuple[str, ...]:
-        """Every sentence of the policy that a caller may hear."""
-        own = (self.attack, self.private, self.card_keyed, self.abuse, self.abuse_again)
-        return (*own, *(rule.instead for rule in self.output))
-
     def broken_rule(self, text: str) -> OutputRule | None:
         """The first rule that a text breaks."""
         return next((rule for rule in self.output if rule.expression.search(text)), None)

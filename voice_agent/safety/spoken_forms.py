@@ -46,7 +46,6 @@ _SOUNDS = {
 """Letters as a recogniser writes their sound; only believed between other letters."""
 _ENDINGS = {"calm": "com", "come": "com", "con": "com", "comm": "com", "nett": "net"}
 """What a recogniser makes of the end of an address."""
-_FILLERS = frozenset({"uh", "um", "er", "then", "and", "the", "letter", "capital", "number"})
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?|@", re.UNICODE)
 MIN_LETTERS = 3
 """Fewer letters in a row are as likely an abbreviation."""

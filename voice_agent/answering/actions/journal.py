@@ -140,11 +140,6 @@ class Journal:
             ).fetchall()
         return [_write(row) for row in rows]
 
-    def find(self, key: str) -> Write | None:
-        """A write by its key."""
-        with contextlib.closing(self._connect()) as database:
-            return self._find(database, key)
-
     def note_attempt(self, subject: str, window_s: float, allowed: int) -> bool:
         """Count an identity check before it is made; false when there were too many.
 
