@@ -1,4 +1,7 @@
-"""The stage before every other that reads a caller's words: masks, and turns attacks away."""
+"""The stage before the router: masks a caller's words, and turns attacks away.
+
+What belongs to an action under way, or to a talk about a person, has been taken before it.
+"""
 
 from __future__ import annotations
 
