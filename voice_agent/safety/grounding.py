@@ -32,6 +32,16 @@ _COURTESY = re.compile(
     r"you're welcome\b|hello\b|hi\b|good(?:bye| morning| afternoon| evening)\b)",
     re.IGNORECASE,
 )
+_AFTER_COURTESY = re.compile(
+    r"\b(?:but|however|although|because)\b,?(?!\s*i\b)\s*"
+    r"|[,;:–—]\s*(?:and\s+)?(?=(?:we|our|it|you|the|they|there|this|that)\b)",
+    re.IGNORECASE,
+)
+"""Where a courtesy turns into a claim about the company; what the agent says of itself is none."""
+_ASKS_CALLER = re.compile(
+    r"^\W*(?:would|could|can|may|shall|do|are|have|which|what|when|where|who|how|is there)\b",
+    re.IGNORECASE,
+)
 _ATTRIBUTION = re.compile(r"^\W*(?:based on|according to)\b[^,]*,\s*", re.IGNORECASE)
 _NAMED_SUBJECT = re.compile(r"^\W*(?:the|our|your|an?)\s+(.+)", re.IGNORECASE)
 _SHARED = frozenset({"money", "percent", "duration"})
@@ -91,7 +101,12 @@ def judge(
         return _repair("bare_answer")
     if (quoted := _verbatim(sentence, evidence, whole)) is not None:
         return Judgement(Verdict.SPEAK, "verbatim", quoted, 1.0)
-    if not claim.quantities and (_COURTESY.match(sentence) or sentence.rstrip().endswith("?")):
+    if _COURTESY.match(sentence):
+        rest = _AFTER_COURTESY.split(sentence, maxsplit=1)[1:]
+        if rest and terms_of(rest[0]):
+            return judge(rest[0], evidence, question, whole=whole)
+    courteous = _COURTESY.match(sentence) or _is_question_to_caller(sentence)
+    if not claim.quantities and courteous:
         return Judgement(Verdict.SPEAK, "courtesy")
     reason = (
         _unknown_value(claim, evidence)
@@ -118,6 +133,11 @@ def judge(
     if covered < LEAST_COVERED or support < LEAST_SUPPORT:
         return Judgement(Verdict.REPAIR, "does_not_follow", statement, support)
     return Judgement(Verdict.SPEAK, "follows", statement, support)
+
+
+def _is_question_to_caller(sentence: str) -> bool:
+    """Whether it asks; "did you know returns are free?" tells."""
+    return sentence.rstrip().endswith("?") and _ASKS_CALLER.match(sentence) is not None
 
 
 def _repair(reason: str) -> Judgement:

@@ -123,3 +123,29 @@ def test_without_evidence_only_courtesies_are_spoken() -> None:
     nothing = evidence_of((), "")
     assert judge("Thank you for waiting.", nothing).supported
     assert not judge("Parcels are carried upstairs.", nothing).supported
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "I'm sorry, but we never deliver sofas to Canada.",
+        "I'm sorry, we never deliver sofas to Canada.",
+        "Thank you for asking; the warehouse never closes on holidays.",
+        "Did you know returns are always free?",
+    ],
+)
+def test_a_claim_behind_a_courtesy_or_in_a_question_is_judged(sentence: str) -> None:
+    assert verdict(sentence)[0] is Verdict.REPAIR
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "I'm sorry, but we do not deliver outside the United States.",
+        "I'm sorry, but I don't know that.",
+        "Sorry, I did not catch that.",
+        "Which order is it about?",
+    ],
+)
+def test_a_courtesy_with_what_a_passage_says_or_about_oneself_is_spoken(sentence: str) -> None:
+    assert verdict(sentence)[0] is Verdict.SPEAK
