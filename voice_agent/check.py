@@ -13,6 +13,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from voice_agent.answering.actions.declaration import read_declarations
+from voice_agent.answering.actions.errors import ActionsInvalid
 from voice_agent.answering.calibration import read_calibration
 from voice_agent.answering.road_examples import read_roads
 from voice_agent.config import ConfigError, LanguageModelSettings, Settings, secret
@@ -140,6 +142,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
     yield from _policy(settings)
     yield from _roads(settings)
     yield from _people(settings)
+    yield from _actions(settings)
     documents = settings.knowledge.documents
     if not documents.is_dir():
         yield Finding("file_missing", f"knowledge.documents: there is no folder {documents}")
@@ -157,6 +160,14 @@ def _policy(settings: Settings) -> Iterator[Finding]:
         read_policy(settings.safety.policy)
     except PolicyError as error:
         yield Finding(error.code, str(error))
+
+
+def _actions(settings: Settings) -> Iterator[Finding]:
+    if settings.actions.enabled:
+        try:
+            read_declarations(settings.actions.declarations)
+        except ActionsInvalid as error:
+            yield Finding(error.code, f"actions.declarations: {error}")
 
 
 def _people(settings: Settings) -> Iterator[Finding]:

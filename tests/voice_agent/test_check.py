@@ -105,6 +105,16 @@ def test_missing_files_name_their_key(tree: dict[str, Any], tmp_path: Path) -> N
     assert "knowledge.documents: there is no folder" in documents
 
 
+def test_actions_that_cannot_be_declared_so_are_found(tree: dict[str, Any], tmp_path: Path) -> None:
+    wrong = tmp_path / "actions.yaml"
+    wrong.write_text("sources: 3\n", encoding="utf-8")
+    tree["actions"] = {"enabled": True, "declarations": str(wrong)}
+    (line,) = lines(tree)
+    assert line.startswith(f"actions_invalid: actions.declarations: {wrong}: sources")
+    tree["actions"]["enabled"] = False
+    assert lines(tree) == []
+
+
 def test_a_folder_without_documents_is_found(tree: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "documents" / "returns.md").unlink()
     (line,) = lines(tree)

@@ -14,6 +14,8 @@ from voice_agent.answering.actions.declaration import Parameter
 from voice_agent.answering.actions.spelled_email import read_email
 from voice_agent.answering.actions.spoken_money import read_money
 from voice_agent.knowledge.spoken_numbers import read_numbers
+from voice_agent.safety.masking import mask_identifiers
+from voice_agent.safety.personal_data_kinds import Kind
 
 MAX_TEXT_CHARS = 300
 _TOKEN = re.compile(r"[a-z]+|\d+", re.IGNORECASE)
@@ -56,6 +58,10 @@ _WEEKDAYS = {
 _HEARD_AS_DIGITS = {"to": "two", "too": "two", "for": "four", "ate": "eight", "won": "one"}
 _LETTER_NAMES = {"ef": "f", "eff": "f", "aitch": "h", "age": "h", "each": "h", "ar": "r"}
 OLDEST_YEARS = 120
+_without_secrets = mask_identifiers(
+    frozenset({Kind.CARD, Kind.NATIONAL_ID, Kind.ACCOUNT, Kind.SECRET})
+)
+"""Nobody needs these in free text that is read back and stored with a company's system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ def read_value(
             address = read_email(words)
             return Value(address.text, address.spelled) if address else None
         case "text":
-            text = " ".join(words.split())[:MAX_TEXT_CHARS]
+            text = _without_secrets(" ".join(words.split())[:MAX_TEXT_CHARS])
             return Value(text, text.rstrip(".?!")) if asked and len(text.split()) >= 2 else None
         case "identity":
             return None

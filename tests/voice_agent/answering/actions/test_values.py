@@ -125,3 +125,9 @@ def test_a_pin_has_its_digits_exactly() -> None:
 
 def test_a_date_is_no_pin() -> None:
     assert read(PIN, "May 14, 80") is None
+
+
+def test_a_card_number_in_free_text_goes_no_further() -> None:
+    parameter = Parameter(kind="text", ask="What is it about?")
+    words = "Please refund my card 4111 1111 1111 1111 today"
+    assert read(parameter, words) == "Please refund my card [card] today"
