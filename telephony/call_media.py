@@ -18,7 +18,7 @@ from telephony.agent_link import AgentStream
 from telephony.audio import SILENCE, Concealer, faded_out, in_frames
 from telephony.bridge import Hearing, Party, heard_by, heard_while_changing, hearing
 from telephony.call import CallStage, HumanStage, Leg, LegState, SupervisorMode, next_stage
-from telephony.media_stream import FRAME_MS, OVERHEARD_MS, Mark, Overheard
+from telephony.media_stream import FRAME_MS, OVERHEARD_MS, Mark, Message, Overheard
 from telephony.playout import Playout, Prompt
 from telephony.prompt_player import PromptPlayer
 from telephony.recording import Recording
@@ -97,8 +97,12 @@ class CallMedia:
     @property
     def person_has_caller(self) -> bool:
         """A human agent or a supervisor speaks with the caller, and the agent does not."""
-        taken_over = self.supervisor_mode is SupervisorMode.TAKEOVER
-        return self.stage is CallStage.BRIDGED or taken_over
+        return self.stage is CallStage.BRIDGED or self.taken_over
+
+    @property
+    def taken_over(self) -> bool:
+        """A supervisor has the caller."""
+        return self.supervisor_mode is SupervisorMode.TAKEOVER
 
     # --- what the call's life changes ----------------------------------------------------------
 
@@ -186,7 +190,12 @@ class CallMedia:
         """Agent audio that waits to be played."""
         return self._playout.buffered_ms
 
-    # --- what the agent says -------------------------------------------------------------------
+    # --- what the agent says and is told ---------------------------------------------------------
+
+    def tell(self, message: Message) -> None:
+        """Send the agent a message, behind the audio so far; nothing where there is none."""
+        if self.stream is not None:
+            self.stream.send(message)
 
     def take_agent_audio(self, audio: bytes) -> None:
         """Audio from the agent, any length; while a human has the caller it is dropped."""

@@ -83,7 +83,7 @@ class CallTimes:
             waiting_since=None if taken_over else self._unix(self._waiting_s),
             waiting_s=None if waiting_s is None or taken_over else round(waiting_s, 3),
             supervisor={"name": visit.name, "mode": visit.mode.value} if visit else None,
-            handoff=session.handoff_told,
+            handoff=session.people.told,
         )
 
     def _unix(self, when_s: float | None) -> float | None:

@@ -329,13 +329,13 @@ class ControlServer:
 
     async def _steer(self, request: web.Request) -> web.Response:
         session, wish = self._session(request), await _body(request, SteerBody)
-        accepted, reason = await session.steer(wish.text, say=wish.say)
+        accepted, reason = await session.agents.steer(wish.text, say=wish.say)
         return web.json_response({"accepted": accepted, "reason": reason})
 
     async def _handoff(self, request: web.Request) -> web.Response:
         """The person who is asked to take the caller says so by click."""
         session, wish = self._session(request), await _body(request, HandoffBody)
-        if not session.decide_handoff(accept=wish.decision == "accept"):
+        if not session.people.decide(accept=wish.decision == "accept"):
             raise ControlRefused(409, "nobody_asked", "Nobody is being asked to take this call.")
         return self._done(session)
 

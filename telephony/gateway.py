@@ -112,7 +112,7 @@ class Gateway:
 
     async def call_back(self, leg: Leg, kept: KeptCallBack) -> bool:
         """Run a call we made as promised (``leg`` is ``ANSWERED``); whether a person had it."""
-        return (await self._run(leg, Destination.HUMAN, kept)).had_person
+        return (await self._run(leg, Destination.HUMAN, kept)).people.had_person
 
     async def _run(
         self, leg: Leg, destination: Destination, called_back: KeptCallBack | None = None
@@ -130,7 +130,7 @@ class Gateway:
             people=self.people,
             called_back=called_back,
         )
-        session.heed(self.switch.state)
+        session.agents.heed(self.switch.state)
         self._calls[call_id] = session
         self._idle.clear()
         metrics.CALLS_LIVE.set(len(self._calls))
@@ -156,7 +156,7 @@ class Gateway:
 
     def _heed(self, state: SwitchState) -> None:
         for session in tuple(self._calls.values()):
-            session.heed(state)
+            session.agents.heed(state)
 
     async def drain(self) -> None:
         """Take no further calls and wait until the live ones have ended.

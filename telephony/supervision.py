@@ -81,7 +81,7 @@ class Supervision:
     @property
     def has_caller(self) -> bool:
         """A supervisor has taken the caller over."""
-        return self._media.supervisor_mode is SupervisorMode.TAKEOVER
+        return self._media.taken_over
 
     def expect(self, name: str, mode: SupervisorMode) -> Visit:
         """The call is theirs to supervise, and they are about to connect. A supervisor who comes

@@ -211,7 +211,9 @@ class _Bench:
             case _ if call is not None and call.script.queue == "keyed":
                 leg.tell(DigitPressed(ACCEPT_KEY, 100))
         session = call.session if call else None
-        while session is not None and not session.had_person and leg.state is LegState.ANSWERED:
+        while (
+            session is not None and not session.people.had_person and leg.state is LegState.ANSWERED
+        ):
             await self._pass(0.1)
         match does:
             case "hangs_up_at_once":
@@ -265,12 +267,17 @@ class _Call:
         """The call is over, or the agent has had the caller for a while with nothing under way."""
         session, agent, now_s = self.session, self.agent, self._bench.clock.now_s()
         dying = self.script.agent == "dies_while_it_rings" and not self._killed
-        if dying and agent is not None and session is not None and session.handoff is not None:
+        if (
+            dying
+            and agent is not None
+            and session is not None
+            and session.people.hand_over is not None
+        ):
             self._killed = True
             agent.kill()
         with_agent = (
             session is not None
-            and session.handoff is None
+            and session.people.hand_over is None
             and session.media.stream is not None
             and agent is not None
             and agent.has_caller

@@ -152,15 +152,15 @@ async def test_a_click_accepts_before_the_story_is_told_and_declines_while_it_ri
         agent, _ = await ask(stage)
         await eventually(lambda: told(agent) == [("ringing", "")])
         (session,) = stage.gateway.calls.values()
-        assert not session.decide_handoff(accept=True)
-        assert session.decide_handoff(accept=False)
+        assert not session.people.decide(accept=True)
+        assert session.people.decide(accept=False)
         ben = await next_rung(stage, 2)
         await ben.answer()
         await eventually(lambda: told(agent)[-1] == ("answered", ""))
-        assert session.decide_handoff(accept=True)
+        assert session.people.decide(accept=True)
         await eventually(lambda: told(agent)[-1] == ("bridged", ""))
         assert ben.heard == []
-        assert not session.decide_handoff(accept=False)
+        assert not session.people.decide(accept=False)
 
 
 async def test_who_accepts_and_hangs_up_at_once_leaves_the_caller_with_the_agent() -> None:

@@ -1,0 +1,291 @@
+"""A call's agents, one after another: seek one, let it have the caller, and keep the caller
+between two. While agents are off the phones, people are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from telephony.agent_link import AgentLink, AgentStream
+from telephony.call import CallStage
+from telephony.call_life import CallParts
+from telephony.call_people import CallPeople
+from telephony.caller_line import CallerLine
+from telephony.clock import within
+from telephony.conversation import Conversation
+from telephony.errors import AgentLinkError, AgentsSwitchedOff, NoAgent
+from telephony.kill_switch import SwitchState
+from telephony.media_stream import Note, Resume, Start, Transfer
+from telephony.routing import AfterLoss, Patience
+from telephony.steering import Steering
+
+log = structlog.get_logger(__name__)
+
+PROMPT_AFTER_MS = 700
+"""A caller whose agent vanished hears the hold prompt after this much silence."""
+PEOPLE_AGAIN_S = 5.0
+"""While agents are off the phones, people are asked again after so long."""
+
+
+class CallAgents:
+    """The agents that serve one caller."""
+
+    def __init__(
+        self,
+        parts: CallParts,
+        line: CallerLine,
+        people: CallPeople,
+        link: AgentLink,
+        *,
+        alarm: Callable[[str, str], None],
+        on_note: Callable[[Note], None],
+    ) -> None:
+        """
+        Args:
+            parts: the call.
+            line: accepts the caller once an agent is there.
+            people: take over where no agent can be had.
+            link: the way to agents.
+            alarm: tells whoever watches, by a code and a sentence.
+            on_note: an agent tells of a turn.
+        """
+        self._parts = parts
+        self._media = parts.media
+        self._clock = parts.clock
+        self._prompts = parts.prompts
+        self._agent_settings = parts.settings.agent
+        self._patience_with_people_s = parts.settings.human.patience_s
+        self._line = line
+        self._people = people
+        self._link = link
+        self._alarm = alarm
+        self._on_note = on_note
+        self._steering = Steering(parts.clock)
+        self._switched_off = asyncio.Event()
+        """The kill switch keeps agents from this call."""
+        self._switched_on = asyncio.Event()
+        self._switched_on.set()
+        self._not_taken_over = asyncio.Event()
+        self._not_taken_over.set()
+        self._unsent_resume: Resume | None = None
+        """What an agent that comes later must know of a takeover."""
+        self._resumed = False
+        self.said_stop = False
+        """The agent wants the call to end once all it said has been heard."""
+
+    @property
+    def are_off(self) -> bool:
+        """The kill switch keeps agents from this call."""
+        return self._switched_off.is_set()
+
+    # --- finding one ---------------------------------------------------------------------------
+
+    async def serve(self) -> None:
+        """Have an agent serve the caller, again and again; returns when nobody can be had."""
+        patience = Patience(self._agent_settings.attempts)
+        while True:
+            if self.are_off:
+                if not await self._serve_by_people():
+                    return
+                patience = Patience(self._agent_settings.attempts)
+            retryable, served_ms = True, 0
+            try:
+                stream = await self._connect()
+            except AgentsSwitchedOff:
+                continue
+            except AgentLinkError as error:
+                retryable = error.retryable
+                log.warning("agent_not_reached", code=error.code, reason=str(error))
+            else:
+                served_ms = await self._converse(stream)
+            await self._hold_without_agent()
+            if self.are_off:
+                continue
+            patience = patience.failed(served_ms)
+            if patience.next_step(retryable=retryable) is AfterLoss.RETRY:
+                await self._clock.sleep_until(self._clock.now_s() + patience.wait_s)
+                continue
+            log.error("agents_given_up", failures=patience.failures)
+            self._alarm("agents_given_up", "No agent could be had: a person is being rung.")
+            if not await self._people.wait_for_one():
+                return
+            patience = Patience(self._agent_settings.attempts)
+
+    async def _connect(self) -> AgentStream:
+        """An open stream.
+
+        Raises:
+            AgentsSwitchedOff: the kill switch was thrown meanwhile.
+            AgentLinkError: there is no agent.
+        """
+        connecting = asyncio.ensure_future(self._link.connect(self._start()))
+        switched = asyncio.ensure_future(self._switched_off.wait())
+        try:
+            await asyncio.wait({connecting, switched}, return_when=asyncio.FIRST_COMPLETED)
+            if not self.are_off:
+                return await connecting
+            if connecting.done() and connecting.exception() is None:
+                await connecting.result().close("switched_off")
+            raise AgentsSwitchedOff("agents are off the phones")
+        finally:
+            connecting.cancel()
+            switched.cancel()
+
+    async def _serve_by_people(self) -> bool:
+        """While agents are off the phones: people, and hold music until one is free.
+
+        True once agents are back; False when people could not be had for too long.
+        """
+        give_up_s = self._clock.now_s() + self._patience_with_people_s
+        while self.are_off:
+            if await self._people.wait_for_one(switched_off=True):
+                give_up_s = self._clock.now_s() + self._patience_with_people_s
+                continue
+            if self._clock.now_s() >= give_up_s:
+                return False
+            with suppress(TimeoutError):
+                await within(self._clock, PEOPLE_AGAIN_S, self._switched_on.wait())
+        return True
+
+    def _start(self) -> Start:
+        caller = self._parts.caller
+        return Start(
+            call_id=self._parts.call_id,
+            leg_id=caller.leg_id,
+            caller=caller.remote,
+            dialled=caller.dialled,
+            line=caller.kind,
+            resumed=self._resumed,
+        )
+
+    # --- while one has the caller ----------------------------------------------------------------
+
+    async def _converse(self, stream: AgentStream) -> int:
+        """Let one agent have the caller until its stream is lost; how long it served, in ms."""
+        keys, caller = self._parts.keys, self._parts.caller
+        self._media.attach(stream)
+        self._media.enter(CallStage.WITH_AGENT)
+        log.info("agent_connected", resumed=self._resumed)
+        await self._line.answer()
+        conversation = Conversation(
+            stream,
+            self._media,
+            caller,
+            on_transfer=self._people.begin,
+            on_announcement=self._people.announce,
+            on_withdraw=self._people.withdraw,
+            on_call_back=self._people.begin_call_back,
+            on_stop=self._stop_after_playout,
+            on_key=lambda digit: keys.press(caller, digit),
+            on_note=self._on_note,
+            on_steered=self._steering.take_answer,
+        )
+        if self._unsent_resume is not None:
+            stream.send(self._unsent_resume)
+            self._unsent_resume = None
+        silence_watch = self._parts.life.spawn(self._give_up_silent(stream))
+        try:
+            served_ms = await conversation.run()
+        finally:
+            silence_watch.cancel()
+        self._resumed = self._resumed or self._media.agent_spoke
+        return served_ms
+
+    def _stop_after_playout(self) -> None:
+        """The agent wants the call to end; one that leaves a caller to a person does not."""
+        if self._people.hand_over is None and not self._media.taken_over:
+            self.said_stop = True
+
+    async def _give_up_silent(self, stream: AgentStream) -> None:
+        patience_s = self._agent_settings.first_audio_timeout_s
+        if not patience_s:
+            return
+        await self._clock.sleep_until(self._clock.now_s() + patience_s)
+        if not self._media.agent_spoke and self._people.hand_over is None:
+            stream.give_up("silent")
+
+    async def _hold_without_agent(self) -> None:
+        """The caller hears the hold prompt; a call that is with a person waits for that to end."""
+        if self.said_stop:
+            await self._parts.life.over.wait()
+        await self._line.answer()
+        if self._media.stage is not CallStage.BRIDGED:
+            first = self._media.stage is CallStage.RINGING
+            self._media.enter(CallStage.WAITING)
+            if self.are_off:
+                self._media.play(self._prompts.taken_off())
+            else:
+                self._media.play(self._prompts.on_hold(), after_ms=0 if first else PROMPT_AFTER_MS)
+        await self._people.none_asked.wait()
+        await self._not_taken_over.wait()
+
+    async def steer(self, text: str, *, say: bool) -> tuple[bool, str]:
+        """Ask the agent to say or heed a supervisor's words; whether it does, and why not.
+
+        Raises:
+            NoAgent: nobody is there to be steered.
+            SteerUnanswered: the agent does not answer in time.
+        """
+        if self._media.stream is None or self._media.person_has_caller:
+            raise NoAgent("No agent has this caller.")
+        return await self._steering.ask(self._media.stream, text, say=say)
+
+    # --- losing the caller, and having them again ------------------------------------------------
+
+    def heed(self, state: SwitchState) -> None:
+        """Go by the kill switch: an agent that has the caller loses them, at once."""
+        off = state.holding(self._parts.route, self._parts.queue) is not None
+        if off is self.are_off:
+            return
+        if not off:
+            self._switched_off.clear()
+            self._switched_on.set()
+            return
+        self._switched_on.clear()
+        self._switched_off.set()
+        log.warning("agent_switched_off")
+        self._part()
+
+    def lose_to_supervisor(self) -> None:
+        """A supervisor has the caller from now on."""
+        self._not_taken_over.clear()
+        self.said_stop = False
+        self._media.tell(Transfer(target="supervisor", state="bridged"))
+
+    def follow_supervisor(self, why: str, agreed: str) -> None:
+        """The caller has whom they had before: the agent, a person, or nobody yet."""
+        self._not_taken_over.set()
+        if self._media.stage is CallStage.BRIDGED:
+            return
+        if self.are_off and self._media.stream is not None:
+            self._part()
+        resume = Resume(why, agreed)
+        if self._media.stream is None or self.are_off:
+            self._unsent_resume = resume
+            self._media.play(self._prompts.on_hold())
+        else:
+            self._media.tell(resume)
+
+    def follow_person(self, reason: str) -> None:
+        """The caller had a person and goes on without."""
+        has_agent = self._media.stream is not None
+        self._media.enter(CallStage.WITH_AGENT if has_agent else CallStage.WAITING)
+        if self._media.taken_over:
+            return
+        if not has_agent:
+            self._media.play(self._prompts.on_hold())
+        elif self.are_off:
+            self._part()
+        self._media.tell(Resume(reason))
+
+    def _part(self) -> None:
+        """What the agent has said and is not heard stays unheard, unless a person has the caller:
+        then it may stay and assist."""
+        stream = self._media.stream
+        if stream is not None and not self._media.person_has_caller:
+            self.said_stop = False
+            self._media.clear_agent_audio()
+            stream.give_up("switched_off")

@@ -1,0 +1,196 @@
+"""A call's ways to a person: because its agent asks for one, or because there is no agent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from telephony import metrics
+from telephony.call import CallStage, ScreenLeg
+from telephony.call_backs import KeptCallBack
+from telephony.call_life import CallParts
+from telephony.caller_line import CallerLine
+from telephony.errors import TargetRefused
+from telephony.handover import Dial, HandOver, Story
+from telephony.media_stream import CallBack, Transfer
+from telephony.people import People
+from telephony.prompts import PromptName
+from telephony.routing import Route, transfer_routes
+
+log = structlog.get_logger(__name__)
+
+LOST_AT_MOST = 3
+"""Without an agent, a caller whose people's lines broke so often is rung later instead."""
+
+
+class CallPeople:
+    """The people one caller is put through to, one attempt at a time."""
+
+    def __init__(
+        self,
+        parts: CallParts,
+        line: CallerLine,
+        *,
+        dial: Dial | None,
+        people: People,
+        called_back: KeptCallBack | None,
+        on_back: Callable[[str], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        """
+        Args:
+            parts: the call.
+            line: accepts the caller before people are rung for lack of an agent.
+            dial: rings a person; ``None`` where there is no way to.
+            people: the gateway's queues and promises.
+            called_back: this caller is rung as promised.
+            on_back: a person had the caller and is gone; why.
+            on_change: the news of a handoff have changed.
+        """
+        self._parts = parts
+        self._line = line
+        self._media = parts.media
+        self._human = parts.settings.human
+        self._dial = dial
+        self._people = people
+        self._called_back = called_back
+        self._on_back = on_back
+        self._on_change = on_change
+        self._lost = 0
+        self.hand_over: HandOver | None = None
+        """The attempt that is under way."""
+        self.none_asked = asyncio.Event()
+        """No attempt is under way."""
+        self.none_asked.set()
+        self.told: dict[str, str] | None = None
+        """The latest news of a handoff: ``state``, ``target`` and ``reason``."""
+        self.had_person = False
+        """A person has had the caller."""
+
+    # --- what the agent asks for ---------------------------------------------------------------
+
+    def begin(self, request: Transfer, announcement: bytes) -> None:
+        """Put the caller through as the agent wants; refused where settings forbid the target."""
+        if self.hand_over is not None:
+            log.warning("transfer_ignored", reason="one is under way")
+            return
+        try:
+            routes = transfer_routes(request.target, self._human)
+        except TargetRefused as error:
+            log.warning("transfer_refused", reason=str(error), pii={"target": request.target})
+            metrics.TRANSFERS.labels("target_refused").inc()
+            self._media.tell(Transfer(target=request.target, reason=error.code, state="failed"))
+            return
+        story = Story(
+            self._parts.call_id,
+            request.cause,
+            request.link,
+            announcement,
+            request.announced_later,
+        )
+        self._parts.life.spawn(self._reach(self._new_hand_over(story), routes))
+
+    def announce(self, audio: bytes) -> None:
+        """The sound of an announcement that was to follow."""
+        if self.hand_over is not None:
+            self.hand_over.announce(audio)
+
+    def withdraw(self) -> None:
+        """The caller wants no person any more."""
+        if self.hand_over is not None:
+            self.hand_over.withdraw()
+
+    def begin_call_back(self, asked: CallBack, announcement: bytes) -> None:
+        """Keep a call-back and tell the agent; once it is kept, nobody needs to be waited for."""
+        self._parts.life.spawn(self._promise(asked, announcement))
+
+    def decide(self, *, accept: bool) -> bool:
+        """The person accepts or declines by click; false when nobody is asked."""
+        return self.hand_over is not None and self.hand_over.decide(accept=accept)
+
+    # --- for lack of an agent ------------------------------------------------------------------
+
+    async def wait_for_one(self, *, switched_off: bool = False) -> bool:
+        """Ring people for lack of an agent; False when nobody can be had.
+
+        True when a person had the caller and was lost.
+        """
+        await self._line.answer()
+        self._media.enter(CallStage.WAITING)
+        kept = self._called_back
+        first = PromptName.CALLING_BACK if kept else PromptName.TROUBLE
+        if switched_off and not kept:
+            first = PromptName.SWITCHED
+        self._media.play(self._parts.prompts.while_ringing(first))
+        story = Story(self._parts.call_id, "no_agent")
+        queue = self._parts.queue if self._parts.queue in self._human.queues else ""
+        if kept:
+            story = Story(self._parts.call_id, kept.cause, kept.link, kept.announcement)
+            queue = kept.queue
+        return await self._reach(self._new_hand_over(story), self._people.routes(queue))
+
+    async def promise_at_the_end(self) -> bool:
+        """Whether a caller whom nobody could help will be rung later."""
+        if self._called_back is not None:
+            return self._people.rings_again(self._called_back)
+        return (await self._keep(CallBack(cause="no_agent"), b"")).state == "kept"
+
+    # --- within --------------------------------------------------------------------------------
+
+    async def _promise(self, asked: CallBack, announcement: bytes) -> None:
+        answer = await self._keep(asked, announcement)
+        self._media.tell(answer)
+        if answer.state == "kept":
+            self.withdraw()
+
+    async def _keep(self, asked: CallBack, announcement: bytes) -> CallBack:
+        parts = self._parts
+        return await self._people.keep_call_back(parts.caller, parts.call_id, asked, announcement)
+
+    def _new_hand_over(self, story: Story) -> HandOver:
+        """From here on the call counts as being handed over."""
+        parts = self._parts
+        self.none_asked.clear()
+        self.hand_over = HandOver(
+            self._media,
+            self._dial,
+            parts.clock,
+            self._people.book,
+            story,
+            on_state=self._tell,
+            on_digit=lambda digit: parts.keys.press(parts.caller, digit),
+            how_to_accept=b"".join(parts.prompts.spoken.get(PromptName.ACCEPT, [])),
+        )
+        return self.hand_over
+
+    async def _reach(self, hand_over: HandOver, routes: tuple[Route, ...]) -> bool:
+        """Ring, announce, bridge, and watch until the person is gone; False if never bridged."""
+        try:
+            ended = await hand_over.run(routes, self._human)
+            if ended is None:
+                return False
+            ends_call = self._human.after_hang_up == "end"
+            if not ended.lost and ends_call and not self._media.taken_over:
+                self._parts.life.end("human_hung_up")
+                await asyncio.Event().wait()  # until the call's tasks are cancelled
+            self._on_back(ended.reason)
+            if self._media.stream is not None:
+                return True
+            self._lost += 1  # lines that break again and again are no help either
+            return self._lost < LOST_AT_MOST
+        finally:
+            self.hand_over = None
+            self.none_asked.set()
+
+    def _tell(self, message: Transfer) -> None:
+        self.had_person = self.had_person or message.state == "bridged"
+        if message.state in ("waiting", "failed"):
+            message = replace(message, offers=self._people.offers(message.target))
+        self._media.tell(message)
+        self.told = {"state": message.state, "target": message.target, "reason": message.reason}
+        self._on_change()
+        if isinstance(self._parts.caller, ScreenLeg):
+            self._parts.caller.show_transfer(message.state or "ringing")
