@@ -97,7 +97,9 @@ class Engines:
         """Wait for the other processes, keep the usual phrases as sound, read the system prompt."""
         await _until(self.synthesiser.ready)
         sentences = self.roads.sentences if self.roads else ()
-        phrases = [as_spoken(said) for said in (*prepared_phrases(settings.answering), *sentences)]
+        candid = (self.policy.what_it_is, f"{self.policy.disclosure} {settings.answering.greeting}")
+        known = (*prepared_phrases(settings.answering), *candid, *sentences)
+        phrases = [as_spoken(said) for said in known]
         await self.synthesiser.remember(phrases)
         await _until(self.model.ready)
         try:

@@ -8,6 +8,8 @@
                  ▼
                TurnTaker      words, whose turn, interruptions  Whisper, smart-turn, TurnEngine
                  ▼
+               Candour        "are you a machine?"              rules, policy.yaml
+                 ▼
                PersonTalk     waiting, call-back, message       TalkRules
                  ▼
                ActionsUnderWay  "yes" is for what asked         FlowRules
@@ -53,6 +55,7 @@ from voice_agent.handoff.desk import HandoffDesk
 from voice_agent.handoff.person_stage import PersonTalk
 from voice_agent.knowledge.retriever import Retriever
 from voice_agent.line import LineInput, LineOutput
+from voice_agent.safety.candour_stage import Candour
 from voice_agent.safety.input_guard_stage import InputGuard
 from voice_agent.safety.output_guard import OutputGuard
 from voice_agent.safety.output_guard_stage import OutputGuardStage
@@ -101,6 +104,7 @@ def build_pipeline(
         line_input,
         VoiceDetector(engines.voice),
         turn_taker,
+        Candour(engines.policy),
         PersonTalk(handoffs, language),
         *([ActionsUnderWay(desk, language)] if desk else []),
         InputGuard(engines.policy),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from telephony.media_stream import Dtmf
+import pytest
+
+from telephony.media_stream import Dtmf, Transfer
 from tests.voice_agent.call_bench import Bench
 from tests.voice_agent.fakes import FakeEars, FakeLibrary, FakeModel
 from tests.voice_agent.passages import passage
@@ -131,3 +133,33 @@ def _answer_to(bench: Bench, words: str) -> str:
 
 def _answered(bench: Bench, words: str) -> bool:
     return _answer_to(bench, words) != ""
+
+
+@pytest.mark.parametrize(
+    "said", ["Are you a robot?", "Am I talking to a real person?", "You're a machine, aren't you?"]
+)
+async def test_whoever_asks_is_told_that_it_is_no_person_and_no_model_is_asked(said: str) -> None:
+    bench = Bench(ears=FakeEars(said))
+    async with bench.greeted() as gateway:
+        await gateway.speak()
+        await gateway.until_said(POLICY.what_it_is)
+        await gateway.until(lambda: len(bench.records.turns) == 2)
+        assert not gateway.got(Transfer)
+    assert bench.model.asked == []
+    assert bench.records.turns[1].road == "verified"
+
+
+async def test_who_asks_and_wants_a_person_gets_the_truth_and_the_person() -> None:
+    bench = Bench(ears=FakeEars("Are you a robot? Please put me through to a person"))
+    async with bench.greeted() as gateway:
+        await gateway.speak()
+        await gateway.until_said(f"{POLICY.what_it_is} {phrases.TRANSFERRING}")
+        await gateway.until(lambda: bool(gateway.got(Transfer)))
+
+
+async def test_a_model_that_claims_to_be_human_is_not_heard() -> None:
+    bench = Bench(ears=FakeEars("Who are you then?"), model=FakeModel("I'm a real person, dear."))
+    async with bench.greeted() as gateway:
+        await gateway.speak()
+        await gateway.until(lambda: len(bench.records.turns) == 2)
+    assert "real person" not in " ".join(gateway.said())

@@ -28,7 +28,7 @@ def _bench(*said: str, settings: Settings | None = None) -> Bench:
     ("said", "heard", "road"),
     [
         ("I think I smell gas", SMALL_ROADS.roads[Road.VERIFIED][0].says, Road.VERIFIED),
-        ("Are you a robot or machine?", "I am.", Road.SMALL_TALK),
+        ("Small robot or machine", "I am.", Road.SMALL_TALK),
         ("I have a problem question", "What is it about?", Road.CLARIFY),
         ("Football and weather", "I can't help with that.", Road.OUT_OF_SCOPE),
         ("How much is delivery?", "Standard delivery costs $4.95.", Road.ANSWER),

@@ -70,6 +70,12 @@ class Policy(Section):
     card_keyed: str = Field(min_length=1, description="Said when a card number was keyed in")
     abuse: str = Field(min_length=1, description="Said to an abusive caller")
     abuse_again: str = Field(min_length=1, description="The next time, before a person is offered")
+    disclosure: str = Field(
+        min_length=1, description="Said first where the law wants a machine to say that it is one"
+    )
+    what_it_is: str = Field(
+        min_length=1, description="Said to who asks whether this is a machine or a person"
+    )
     abuse_words: tuple[Pattern, ...] = Field(description="Abuse of whoever answers")
     output: tuple[OutputRule, ...] = Field(description="What may not be said, most serious first")
 
