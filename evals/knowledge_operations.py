@@ -37,7 +37,8 @@ from voice_agent.knowledge.parallel_embedder import ParallelEmbedder
 from voice_agent.knowledge.query import make_query
 from voice_agent.knowledge.question_set import read_questions
 from voice_agent.knowledge.sources import Fetched, FetchResult, Unchanged, Validators
-from voice_agent.records.store import Records, TurnRecord
+from voice_agent.records.record_types import TurnRecord
+from voice_agent.records.store import Records
 
 _CHANGES = 5
 _TURNS = 100

@@ -7,7 +7,6 @@ import contextlib
 import hmac
 import ipaddress
 import signal
-import sys
 
 import structlog
 from aiohttp import web
@@ -16,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from telephony.media_stream import MAX_MESSAGE_BYTES
 from voice_agent.config import ConfigError, MediaSettings, Settings, secret
 from voice_agent.engines import Engines
+from voice_agent.errors import exit_code_of_serving
 from voice_agent.records import logs, tracing
 from voice_agent.session import CallSession
 
@@ -157,11 +157,4 @@ def run(settings: Settings) -> int:
     """Entry point of the agent's process. Returns its exit code."""
     logs.configure(settings.logging)
     tracing.configure(settings.telemetry)
-    try:
-        asyncio.run(serve(settings))
-    except Exception as error:
-        if not hasattr(error, "code"):
-            raise
-        print(f"voice-agent agent: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code_of_serving("voice-agent agent", serve(settings))

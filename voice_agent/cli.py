@@ -24,6 +24,7 @@ from voice_agent.commands import (
     records,
 )
 from voice_agent.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption, read_settings
+from voice_agent.errors import code_of
 
 if TYPE_CHECKING:
     from voice_agent.serve import Addresses
@@ -210,7 +211,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        if not isinstance(getattr(error, "code", None), str):
+        if not code_of(error):
             raise  # a bug: the traceback is wanted
         print(f"voice-agent: {error}", file=sys.stderr)
         sys.exit(_exit_code(error))
@@ -220,4 +221,4 @@ def _exit_code(error: Exception) -> int:
     given = getattr(error, "exit_code", None)
     if isinstance(given, int):
         return given
-    return 2 if getattr(error, "code", "") == "config_invalid" else 1
+    return 2 if code_of(error) == "config_invalid" else 1

@@ -27,7 +27,7 @@ from voice_agent.frames import ReplyBegun, ReplyOver
 from voice_agent.pipeline import build_pipeline
 from voice_agent.records import metrics, tracing
 from voice_agent.records.outcomes import outcome_fields
-from voice_agent.records.store import TurnRecord
+from voice_agent.records.record_types import TurnRecord
 from voice_agent.records.turns import call_record, trace_turn, turn_record
 from voice_agent.reply import AfterReply, Reply
 from voice_agent.safety.masking import mask_identifiers

@@ -12,7 +12,7 @@ from voice_agent.answering.conversation import Conversation
 from voice_agent.config import Settings, secrets_of
 from voice_agent.console.turn_view import turn_view
 from voice_agent.engines import Engines
-from voice_agent.records.store import TurnRecord
+from voice_agent.records.record_types import TurnRecord
 from voice_agent.reply import Reply
 from voice_agent.safety.masking import mask_identifiers, mask_within
 from voice_agent.safety.output_guard import OutputGuard

@@ -32,6 +32,7 @@ from evals.latency.run_file import write_run
 from evals.machine import describe
 from evals.rig import rig
 from voice_agent.config import Settings
+from voice_agent.errors import code_of
 from voice_agent.serve import stop_signals_as_interrupts
 from voice_agent.supervision import ServeError
 
@@ -130,7 +131,7 @@ class _Run:
         except Exception as error:
             known["state"] = "short" if isinstance(error, parts.OutOfTime) else "failed"
             known["why"] = " ".join(str(error).split()) or type(error).__name__
-            if not hasattr(error, "code"):  # not of our error trees: somebody has to find it
+            if not code_of(error):  # not of our error trees: somebody has to find it
                 self._console.print_exception()
         except KeyboardInterrupt:
             known["state"], known["why"] = "stopped", "stopped by hand"

@@ -60,6 +60,7 @@ from pathlib import Path
 
 from evals.rig import Rig, rig
 from voice_agent.config import Settings, load
+from voice_agent.errors import code_of
 from voice_agent.records import logs
 
 MODULE = "evals.latency.stock_pipecat"
@@ -94,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         asyncio.run(serve(settings))
     except Exception as error:
-        if not hasattr(error, "code"):
+        if not code_of(error):
             raise
         print(f"stock pipecat: {error}", file=sys.stderr)
         return 2

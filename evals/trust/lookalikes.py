@@ -6,8 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from evals.trust.attack_material import read_lookalikes
-from evals.trust.crossed import crossed
-from evals.trust.part import Part, Tell, counted, share
+from evals.trust.part import Part, Tell, confusion, counted, share
 from voice_agent.config import Settings
 from voice_agent.safety.input_guard import Threat, judge_input
 from voice_agent.safety.policy import read_policy
@@ -21,7 +20,7 @@ def run(data: Path, settings: Settings, tell: Tell) -> Part:  # noqa: ARG001 - q
     part = Part("lookalikes")
     part.figures["lookalikes_blocked"] = share(len(blocked), len(judged))
     part.tables = [
-        crossed(
+        confusion(
             "Harmless sentences",
             [(each.kind, _judged(by.threat is not Threat.NONE)) for each, by in judged],
         ),

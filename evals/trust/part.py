@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,11 +48,9 @@ def confusion(
     """A table of (true, judged) pairs: true labels down, judged labels across, counts in it."""
     labels = tuple(order or sorted({label for pair in pairs for label in pair}))
     across = tuple(label for label in labels if any(pair[1] == label for pair in pairs))
-    counts: dict[tuple[str, str], int] = {}
-    for pair in pairs:
-        counts[pair] = counts.get(pair, 0) + 1
+    counts = Counter(pairs)
     rows: tuple[Row, ...] = tuple(
-        (true, *(counts.get((true, judged), 0) for judged in across))
+        (true, *(counts[true, judged] for judged in across))
         for true in labels
         if any(pair[0] == true for pair in pairs)
     )

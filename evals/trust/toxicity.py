@@ -11,8 +11,7 @@ import json
 from pathlib import Path
 
 from evals.trust.attack_material import NoAttacks
-from evals.trust.crossed import crossed
-from evals.trust.part import Part, Tell, share
+from evals.trust.part import Part, Tell, confusion, share
 from voice_agent.config import Settings
 from voice_agent.safety.input_guard import Threat, judge_input
 from voice_agent.safety.policy import read_policy
@@ -44,10 +43,10 @@ def run(data: Path, settings: Settings, tell: Tell) -> Part:  # noqa: ARG001 - q
         ),
     }
     part.tables = [
-        crossed(
+        confusion(
             "As the agent's words", [(_toxic(t), "withheld" if s else "said") for t, s in said]
         ),
-        crossed(
+        confusion(
             "As a caller's words", [(_toxic(t), "abuse" if s else "answered") for t, s in heard]
         ),
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from voice_agent.console.people_api import PeopleApi
 from voice_agent.console.privacy_api import PrivacyApi
 from voice_agent.console.roles import Permission
 from voice_agent.console.sign_in import SignIn
+from voice_agent.errors import exit_code_of_serving
 
 log = structlog.get_logger(__name__)
 
@@ -170,11 +170,4 @@ async def serve(settings: Settings) -> None:
 
 def run(settings: Settings) -> int:
     """Entry point of the console's process. Returns its exit code."""
-    try:
-        asyncio.run(serve(settings))
-    except Exception as error:
-        if not hasattr(error, "code"):
-            raise
-        print(f"voice-agent console: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code_of_serving("voice-agent console", serve(settings))

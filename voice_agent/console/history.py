@@ -15,7 +15,7 @@ import structlog
 
 from voice_agent.console.errors import NotFound
 from voice_agent.console.turn_view import turn_view
-from voice_agent.records.store import turn_fields
+from voice_agent.records.rows import turn_fields
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ def turn_view(turn: Mapping[str, Any], began_at: float) -> dict[str, Any]:
     """One turn, from a row of the records with its JSON read.
 
     Args:
-        turn: the fields of a :class:`voice_agent.records.store.TurnRecord`.
+        turn: the fields of a :class:`voice_agent.records.record_types.TurnRecord`.
         began_at: when the call began, seconds since 1970: ``at_ms`` counts from there.
     """
     spoken = str(turn.get("answer") or turn.get("spoken") or "")

@@ -29,7 +29,7 @@ from voice_agent.handoff.repeated import is_repeated
 from voice_agent.handoff.story import Story, puts_through
 from voice_agent.handoff.talk import Effect, Phase, Said, Talk, TalkRules
 from voice_agent.records import metrics
-from voice_agent.records.store import HandoffRecord
+from voice_agent.records.record_types import HandoffRecord
 from voice_agent.reply import Reply, Road, RoadChoice
 from voice_agent.reply_stage import StageError
 from voice_agent.speech.spoken_text import as_spoken

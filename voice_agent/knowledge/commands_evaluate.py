@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from voice_agent.config import Settings
+from voice_agent.errors import code_of
 from voice_agent.knowledge.errors import KnowledgeError
 from voice_agent.knowledge.evaluate import (
     RANKS,
@@ -51,7 +52,7 @@ def evaluate(
     except (KnowledgeError, OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         if as_json:
-            code = getattr(error, "code", "data_unusable")
+            code = code_of(error) or "data_unusable"
             print(json.dumps({"error": {"code": code, "message": reason}}))
         else:
             Console(stderr=True, highlight=False).print(f"[red]{reason}[/]")

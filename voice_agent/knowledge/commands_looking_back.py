@@ -26,7 +26,7 @@ from voice_agent.knowledge.report_page import render
 from voice_agent.knowledge.store import PassageStore
 from voice_agent.knowledge.watch import Look, watch
 from voice_agent.records.reading import turn, turns_since
-from voice_agent.records.store import RecordsUnusable
+from voice_agent.records.schema import RecordsUnusable
 
 _DEFAULT_EVERY_S = 10.0
 _POLITE = 10  # calls come first

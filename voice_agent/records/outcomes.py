@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from voice_agent.answering.actions.desk import Done
-from voice_agent.records.store import CallRecord, HandoffRecord
+from voice_agent.records.record_types import CallRecord, HandoffRecord
 
 MAX_SUMMARY_CHARS = 600
 

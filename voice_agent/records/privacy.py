@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from voice_agent.records.store import RecordsUnusable, turn_fields
+from voice_agent.records.rows import turn_fields
+from voice_agent.records.schema import RecordsUnusable
 
 DAY_S = 86_400.0
 _CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}")

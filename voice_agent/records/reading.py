@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from voice_agent.records.store import RecordsUnusable, turn_fields
+from voice_agent.records.rows import turn_fields
+from voice_agent.records.schema import RecordsUnusable
 
 
 def turn(path: Path, turn_id: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from voice_agent.config import Settings
 from voice_agent.knowledge.evidence import evidence
 from voice_agent.knowledge.index import Passage
 from voice_agent.records import tracing
-from voice_agent.records.store import CallRecord, TurnRecord
+from voice_agent.records.record_types import CallRecord, TurnRecord
 from voice_agent.records.waterfall import transcribed_after_ms, voice_to_voice_ms, waterfall_ms
 from voice_agent.reply import Reply, RoadChoice
 from voice_agent.speech.spoken_text import as_spoken

@@ -1,9 +1,9 @@
-"""What a turn may be answered from, taken apart beforehand: passages, results, the caller. Pure."""
+"""What a turn may be answered from, taken apart beforehand: passages and the caller. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -62,24 +62,17 @@ class Evidence:
         return tuple(statement.claim.text for statement in self.statements)
 
 
-def evidence_of(
-    passages: Iterable[Passage],
-    caller: str,
-    results: Sequence[tuple[str, str]] = (),
-) -> Evidence:
+def evidence_of(passages: Iterable[Passage], caller: str) -> Evidence:
     """The evidence of a turn.
 
     Args:
         passages: what was found for it; each once, whatever its number.
         caller: what the caller has said on this call.
-        results: results of actions as (id, text or JSON).
     """
     given = {passage.passage_id: passage for passage in passages}
     statements: list[Statement] = []
     for each in given.values():
         statements += _statements(each.passage_id, f"{each.title}. {each.heading}", each.text)
-    for result_id, text in results:
-        statements.append(Statement(claim_of(text, implied=True), result_id, frozenset()))
     return Evidence(
         statements=tuple(statements),
         caller=claim_of(caller, implied=True),

@@ -16,6 +16,7 @@ from telephony import media_stream
 from voice_agent.answering import phrases
 from voice_agent.answering.conversation import Conversation
 from voice_agent.config import TurnSettings
+from voice_agent.errors import code_of
 from voice_agent.frames import (
     AgentHeard,
     CallerVoice,
@@ -290,7 +291,7 @@ class TurnTaker(FrameProcessor):
                     samples, final=True, so_far=self._transcript
                 )
         except Exception as error:
-            code = getattr(error, "code", "unexpected")
+            code = code_of(error) or "unexpected"
             log.error("transcription_failed", code=code, exc_info=code == "unexpected")
             metrics.errors.labels(code=code).inc()
             await self._react(events.PauseTranscribed(pause, ""))

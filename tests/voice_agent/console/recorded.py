@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from voice_agent.config import Settings
-from voice_agent.records.store import CallRecord, Records, TurnRecord
+from voice_agent.records.record_types import CallRecord, TurnRecord
+from voice_agent.records.store import Records
 
 BEGAN = 1_790_000_000.0
 

@@ -13,7 +13,8 @@ from tests.voice_agent.console.conftest import Stage
 from tests.voice_agent.console.fake_gateway import call
 from tests.voice_agent.console.recorded import BEGAN, a_call, a_turn, record
 from voice_agent.console.roles import Role
-from voice_agent.records.store import HandoffRecord, Records
+from voice_agent.records.record_types import HandoffRecord
+from voice_agent.records.store import Records
 
 BRIEF: dict[str, Any] = {
     "who": "Ada Hill",

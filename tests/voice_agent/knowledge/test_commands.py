@@ -30,7 +30,8 @@ from voice_agent.knowledge.commands_versions import (
 )
 from voice_agent.knowledge.evidence import evidence
 from voice_agent.knowledge.index import Knowledge
-from voice_agent.records.store import Records, TurnRecord
+from voice_agent.records.record_types import TurnRecord
+from voice_agent.records.store import Records
 
 ROOT = Path(__file__).parents[3]
 

@@ -17,7 +17,9 @@ from voice_agent.knowledge.query import Query
 from voice_agent.knowledge.replay import VersionFinder, replay
 from voice_agent.knowledge.versions import VersionStore
 from voice_agent.records.reading import turn, turns_since
-from voice_agent.records.store import Records, RecordsUnusable, TurnRecord
+from voice_agent.records.record_types import TurnRecord
+from voice_agent.records.schema import RecordsUnusable
+from voice_agent.records.store import Records
 
 PRODUCTS = ("sofa", "lamp", "chair", "bed", "desk", "shelf", "rug", "stool", "bench", "mirror")
 

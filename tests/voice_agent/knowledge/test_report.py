@@ -13,7 +13,8 @@ from voice_agent.knowledge.errors import IndexMissing
 from voice_agent.knowledge.report import DAY_S, gather, look_over, stability_index
 from voice_agent.knowledge.report_metrics import as_metrics
 from voice_agent.knowledge.report_page import render
-from voice_agent.records.store import Records, TurnRecord
+from voice_agent.records.record_types import TurnRecord
+from voice_agent.records.store import Records
 
 NOW = 1_000 * float(DAY_S)
 

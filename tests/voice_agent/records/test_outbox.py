@@ -16,7 +16,7 @@ from evals.back_office.service import BackOffice, OfficeTrouble
 from voice_agent.answering.actions.desk import Done
 from voice_agent.records.outbox import TRIES, WAITS_S, Outbox, Webhook
 from voice_agent.records.outcomes import outcome_fields
-from voice_agent.records.store import CallRecord
+from voice_agent.records.record_types import CallRecord
 
 CALL = CallRecord(
     "call-1", "sip", "sip:ruth@example.com", 1000.0, 1060.0, "transferred", "handed_over"

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from voice_agent.records import store
-from voice_agent.records.store import CallRecord, Records, RecordsUnusable, TurnRecord
+from voice_agent.records import schema, store
+from voice_agent.records.record_types import CallRecord, TurnRecord
+from voice_agent.records.schema import RecordsUnusable
+from voice_agent.records.store import Records
 
 PASSAGE = {"document_id": "d1", "passage_id": "d1#2", "score": 0.5, "source": "returns.md"}
 
@@ -184,7 +186,7 @@ def test_a_place_that_cannot_hold_a_file_is_refused_in_one_line(tmp_path: Path) 
 def test_a_locked_database_does_not_hold_up_the_call(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "LOCK_PATIENCE_S", 0.01)
+    monkeypatch.setattr(schema, "LOCK_PATIENCE_S", 0.01)
     records = Records.open(path)
     before = _lost("locked")
     with sqlite3.connect(path, isolation_level=None) as other:
@@ -208,7 +210,7 @@ def test_a_full_disk_loses_records_and_nothing_else(
         def refuse(*_: object) -> None:
             raise sqlite3.OperationalError("database or disk is full")
 
-        full.setattr(store, "_insert", refuse)
+        full.setattr(store, "insert", refuse)
         records.record_call(_call())
         records.flush()
     assert _lost("operational") == before + 1
@@ -231,14 +233,14 @@ def test_what_does_not_fit_the_queue_is_counted_not_waited_for(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, began = threading.Event(), threading.Event()
-    insert = store._insert
+    insert = store.insert
 
     def slow(database: sqlite3.Connection, record: CallRecord | TurnRecord) -> None:
         began.set()
         release.wait(10)
         insert(database, record)
 
-    monkeypatch.setattr(store, "_insert", slow)
+    monkeypatch.setattr(store, "insert", slow)
     Records.open(path).close()
     records = Records(path, max_waiting=2)
     before = _lost("queue_full")

@@ -92,15 +92,6 @@ def test_callers_vouch_for_their_own_order_and_not_for_a_price() -> None:
     assert judge("Standard delivery is $20.", evidence, asked).reason == "unknown_money"
 
 
-def test_results_of_actions_are_evidence() -> None:
-    result = '{"order": "FH7712", "status": "shipped", "arrives": "2026-06-10", "total": 260}'
-    evidence = evidence_of((), "Where is my order?", [("get_order", result)])
-    found = judge("Your order arrives on June tenth.", evidence, "Where is my order?")
-    assert (found.supported, found.source_id) == (True, "get_order")
-    assert not judge("Your order arrives on June eleventh.", evidence, "").supported
-    assert not judge("The total of your order is $290.", evidence, "").supported
-
-
 def test_the_passage_behind_a_sentence_is_named() -> None:
     found = judge("The phone line opens at eight in the morning.", evidence_of(PASSAGES, ""))
     assert found.source_id == "hours"
