@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pipecat.frames.frames import SystemFrame
 
 from telephony.media_stream import Message
-from voice_agent.knowledge.index import Passage
+from voice_agent.knowledge.passages import Passage
 from voice_agent.reply import Clause, Reply
 
 

@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from voice_agent.knowledge.index import Passage, Retrieval
+    from voice_agent.knowledge.passages import Passage
+    from voice_agent.knowledge.search import Retrieval
 
 
 class Road(StrEnum):

@@ -22,8 +22,8 @@ from piper import PiperVoice
 from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.config import ConfigError, Settings, secret
 from voice_agent.engines import load_prompt
-from voice_agent.knowledge.index import Retrieval
 from voice_agent.knowledge.query import Query
+from voice_agent.knowledge.search import Retrieval
 from voice_agent.models import locate
 
 _WARM_UP_S = 1.0

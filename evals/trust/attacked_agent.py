@@ -34,7 +34,8 @@ from voice_agent.answering.road_chooser import RoadChooser
 from voice_agent.answering.router import Router
 from voice_agent.config import Settings, secrets_of
 from voice_agent.frames import ReplyAsked, ReplyWritten
-from voice_agent.knowledge.index import Knowledge, Passage
+from voice_agent.knowledge.index import Knowledge
+from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.retriever import Retriever
 from voice_agent.reply import Clause, Reply
 from voice_agent.reply_stage import ReplyStage

@@ -28,7 +28,8 @@ from voice_agent.answering.road_chooser import RoadChooser
 from voice_agent.config import LoggingSettings, Settings
 from voice_agent.engines import load_prompt
 from voice_agent.knowledge.build import build_index
-from voice_agent.knowledge.index import Knowledge, Passage, load_embedder
+from voice_agent.knowledge.index import Knowledge, load_embedder
+from voice_agent.knowledge.passages import Passage
 from voice_agent.records import logs
 from voice_agent.safety.policy import read_policy
 from voice_agent.safety.semantic import Nearness

@@ -34,7 +34,8 @@ from voice_agent.answering.grounded_answer import GroundedAnswer, Step
 from voice_agent.answering.prompt import DECLINE_WORDS
 from voice_agent.config import Settings
 from voice_agent.engines import load_prompt
-from voice_agent.knowledge.index import Passage, load_embedder
+from voice_agent.knowledge.index import load_embedder
+from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.versions import VersionStore
 from voice_agent.safety.claims import claim_of, sentences
 from voice_agent.safety.evidence import as_compared, evidence_of

@@ -11,7 +11,8 @@ import yaml
 
 from voice_agent.config import KnowledgeSettings, Settings
 from voice_agent.knowledge.build import build_index
-from voice_agent.knowledge.index import Knowledge, Passage, load_embedder
+from voice_agent.knowledge.index import Knowledge, load_embedder
+from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.query import make_query
 
 FILE = Path(__file__).with_name("questions.yaml")

@@ -19,7 +19,8 @@ from evals.trust.part import Part, Tell, confusion, share
 from evals.trust.run import NoMaterial
 from voice_agent.answering.grounded_answer import GroundedAnswer
 from voice_agent.config import Settings
-from voice_agent.knowledge.index import Passage, load_embedder
+from voice_agent.knowledge.index import load_embedder
+from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.query import make_query
 from voice_agent.safety.evidence import evidence_of
 from voice_agent.safety.semantic import Nearness

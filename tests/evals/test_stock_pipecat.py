@@ -52,9 +52,9 @@ from telephony.media_stream import (
 from tests.voice_agent.answering.chat_server import DONE, delta, sends, serving
 from voice_agent.config import Settings
 from voice_agent.knowledge.errors import IndexUnreachable
-from voice_agent.knowledge.index import Retrieval
 from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.query import Query
+from voice_agent.knowledge.search import Retrieval
 from voice_agent.processes import plan
 from voice_agent.records import logs
 

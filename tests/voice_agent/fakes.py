@@ -10,8 +10,9 @@ import numpy as np
 
 from tests.voice_agent.passages import passage
 from voice_agent.answering.chat_protocol import Finished, Item, Message, Token
-from voice_agent.knowledge.index import Passage, Retrieval
+from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.query import Query
+from voice_agent.knowledge.search import Retrieval
 from voice_agent.speech.spoken_text import as_spoken
 from voice_agent.speech.synthesiser import SynthesiserUnreachable
 from voice_agent.speech.transcriber import Transcript

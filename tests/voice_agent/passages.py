@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voice_agent.knowledge.index import Passage
+from voice_agent.knowledge.passages import Passage
 
 
 def passage(passage_id: str, text: str) -> Passage:

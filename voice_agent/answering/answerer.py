@@ -31,7 +31,7 @@ from voice_agent.frames import (
     ReplyGrounded,
     ReplyWritten,
 )
-from voice_agent.knowledge.index import Passage
+from voice_agent.knowledge.passages import Passage
 from voice_agent.records import metrics
 from voice_agent.reply import Clause, Reply, Road
 from voice_agent.reply_stage import ReplyStage

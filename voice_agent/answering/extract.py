@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voice_agent.knowledge.index import Passage
+from voice_agent.knowledge.passages import Passage
 from voice_agent.safety.claims import claim_of, own_stems, sentences, stems
 
 _HEADING_WEIGHT = 0.5

@@ -13,7 +13,7 @@ from enum import StrEnum
 from voice_agent.answering.answerable import answerability
 from voice_agent.answering.extract import Quote, extract
 from voice_agent.answering.prompt import DECLINE_WORDS
-from voice_agent.knowledge.index import Passage
+from voice_agent.knowledge.passages import Passage
 from voice_agent.safety.claims import SENTENCE_ENDS, stems
 from voice_agent.safety.evidence import evidence_of
 from voice_agent.safety.grounding import Judgement

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 
 from voice_agent.answering.chat_protocol import Message
-from voice_agent.knowledge.index import Passage
+from voice_agent.knowledge.passages import Passage
 
 DECLINE_WORDS = "I don't have that information"
 MAX_QUESTION_CHARS = 600

@@ -23,7 +23,8 @@ from voice_agent.knowledge.promotion import Decision, Promotion
 from voice_agent.knowledge.question_set import QuestionSet, read_questions
 from voice_agent.knowledge.sources import Source, from_settings
 from voice_agent.knowledge.store import PassageStore
-from voice_agent.knowledge.versions import IndexedDocument, VersionStore, VersionWriter, version_id
+from voice_agent.knowledge.version_writer import IndexedDocument, VersionWriter
+from voice_agent.knowledge.versions import VersionStore, version_id
 
 LEDGER = "ledger.sqlite"
 _REFUSED_KEPT = 1_000  # in a manifest and in a report; the ledger has them all

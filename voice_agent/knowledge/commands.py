@@ -18,9 +18,10 @@ from voice_agent.config import AnsweringSettings, Settings
 from voice_agent.knowledge.build import LEDGER, BuildOptions, BuildReport, build_index, run_fields
 from voice_agent.knowledge.console_output import fail, print_json, progress_bars
 from voice_agent.knowledge.errors import KnowledgeError
-from voice_agent.knowledge.index import Knowledge, Retrieval
+from voice_agent.knowledge.index import Knowledge
 from voice_agent.knowledge.ledger import Ledger
 from voice_agent.knowledge.parallel_embedder import ParallelEmbedder
+from voice_agent.knowledge.search import Retrieval
 from voice_agent.knowledge.store import PassageStore
 from voice_agent.knowledge.versions import VersionStore
 

@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass
 
 from voice_agent.knowledge.passage_lines import line_of
-from voice_agent.knowledge.versions import IndexedDocument, VersionStore
+from voice_agent.knowledge.version_writer import IndexedDocument
+from voice_agent.knowledge.versions import VersionStore
 
 
 @dataclass(frozen=True, slots=True)

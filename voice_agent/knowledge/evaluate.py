@@ -17,12 +17,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from voice_agent.knowledge.embedder import DIMENSIONS, Vectors
-from voice_agent.knowledge.index import TextEmbedder
 from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.query import Query
 from voice_agent.knowledge.question_set import first_ids
+from voice_agent.knowledge.search import TextEmbedder
 from voice_agent.knowledge.store import PassageStore
-from voice_agent.knowledge.versions import Version
+from voice_agent.knowledge.version_reader import Version
 
 DEPTHS = (1, 5, 20)
 RANKS = (5, 20, 50)

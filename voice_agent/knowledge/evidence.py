@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from voice_agent.knowledge.index import Retrieval
 from voice_agent.knowledge.passages import Passage
+from voice_agent.knowledge.search import Retrieval
 
 _NOT_CONDITIONS = ("passages", "took_ms")
 

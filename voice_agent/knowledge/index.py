@@ -7,85 +7,30 @@ milliseconds, and Qdrant's local mode is not made for more than one thread.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 import weakref
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
 from voice_agent import models
 from voice_agent.config import KnowledgeSettings
-from voice_agent.knowledge.embedder import Embedder, Vectors
-from voice_agent.knowledge.errors import EmbedderUnusable, IndexUnusable, KnowledgeError
+from voice_agent.knowledge.embedder import Embedder
+from voice_agent.knowledge.errors import EmbedderUnusable
 from voice_agent.knowledge.passages import Passage
-from voice_agent.knowledge.query import MAX_QUESTION_CHARACTERS, Query, parts_of
+from voice_agent.knowledge.query import Query
+from voice_agent.knowledge.search import Retrieval, TextEmbedder, clean_query, find
+from voice_agent.knowledge.served import ServedVersions
 from voice_agent.knowledge.store import PassageStore
 from voice_agent.knowledge.versions import VersionStore
 from voice_agent.knowledge.wanted import Wanted
 
-__all__ = ["Knowledge", "Passage", "Retrieval"]
-
 log = structlog.get_logger(__name__)
 
-MAX_QUERY_CHARACTERS = MAX_QUESTION_CHARACTERS
 MAX_WAITING = 16  # searches; one more is answered late at once instead of making all late
-
-
-class TextEmbedder(Protocol):
-    """Texts to vectors of length one (see ``knowledge.embedder.Embedder``)."""
-
-    identity: str
-
-    def embed(self, texts: list[str]) -> Vectors:
-        """float32 array (number of texts, 384)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """What a search found, best first, and all that is needed to repeat it.
-
-    `query` is the text as it was embedded, and `context` what was said before it, where subjects
-    were looked for. `late` means that the deadline passed before meanings were compared: the
-    passages are those that have most of the words, with a score of 0, or none.
-    """
-
-    passages: tuple[Passage, ...]
-    query: str
-    took_ms: float
-    version: str
-    late: bool = False
-    context: tuple[str, ...] = ()
-    day: str = ""
-    language: str = ""
-    limit: int = 0
-    minimum_score: float = 0.0
-
-
-def find(
-    store: PassageStore,
-    version: str,
-    embedder: TextEmbedder,
-    wanted: Wanted,
-    limit: int,
-) -> tuple[Passage, ...]:
-    """What a turn finds: every search of a version goes through here, live, measured or repeated.
-
-    Raises:
-        EmbedderUnusable: the query cannot be embedded.
-        IndexUnreachable: the store cannot be asked.
-    """
-    try:
-        meaning = embedder.embed(parts_of(wanted.question))
-    except Exception as error:  # the engine raises bare exceptions
-        raise EmbedderUnusable(f"the query could not be embedded: {error}") from error
-    return tuple(store.find(version, wanted, meaning, limit))
 
 
 class _Asked:
@@ -98,14 +43,6 @@ class _Asked:
         self.so_far: tuple[Passage, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Served:
-    """A version and where it is searched."""
-
-    version: str
-    store: PassageStore
-
-
 class Knowledge:
     """The company's documents, searchable. Made by `open`; shared by all calls of a process."""
 
@@ -115,15 +52,11 @@ class Knowledge:
         self._settings = settings
         self._embedder = embedder
         self._server = server
-        self._versions = VersionStore(settings.index)
-        self._served = self._load(self._current_version())
+        self._served = ServedVersions(
+            VersionStore(settings.index), server, embedder.identity, self._close_later
+        )
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="knowledge")
         self._waiting = 0
-        self._reloading = threading.Lock()
-        self._refused_version = ""
-        self._held: Counter[str] = Counter()  # versions that calls began with
-        self._older: dict[str, _Served] = {}  # those of them that are not the newest any more
-        self._holding = threading.Lock()
 
     @classmethod
     def open(
@@ -148,29 +81,19 @@ class Knowledge:
     @property
     def version(self) -> str:
         """The index version that answers now."""
-        return self._served.version
+        return self._served.newest.version
 
     def for_call(self) -> PinnedKnowledge:
         """The version that answers now, for as long as the result is referred to."""
-        with self._holding:
-            version = self._served.version
-            self._held[version] += 1
+        version = self._served.hold()
         pinned = PinnedKnowledge(self, version)
-        weakref.finalize(pinned, self._let_go, version).atexit = False
+        weakref.finalize(pinned, self._served.let_go, version).atexit = False
         return pinned
 
-    def _let_go(self, version: str) -> None:
-        with self._holding:
-            self._held[version] -= 1
-            old = None if self._held[version] else self._older.pop(version, None)
-        if old is not None:
-            self._close_later(old)
-
-    def _close_later(self, old: _Served) -> None:
+    def _close_later(self, store: PassageStore) -> None:
         """Behind the searches that still use it."""
-        if self._server is None:
-            with suppress(RuntimeError):  # all of it is being closed
-                self._executor.submit(old.store.close)
+        with suppress(RuntimeError):  # all of it is being closed
+            self._executor.submit(store.close)
 
     async def search(
         self,
@@ -198,7 +121,7 @@ class Knowledge:
             KnowledgeError: the index cannot be searched (server gone, model broken).
         """
         started = time.perf_counter()
-        served = self._older.get(version, self._served)
+        served = self._served.holding(version)
         asked = self._asked(version, query, limit, day, language)
         wanted = asked.wanted
 
@@ -260,7 +183,7 @@ class Knowledge:
 
     def _find(self, asked: _Asked) -> tuple[tuple[Passage, ...], str]:
         # taken here, where a version is closed as well: never one that is closed already
-        served = self._older.get(asked.version, self._served)
+        served = self._served.holding(asked.version)
         if self._server is None:  # the words are here; a server would be asked twice
             by_words = served.store.find(served.version, asked.wanted, None, asked.limit)
             asked.so_far = tuple(by_words)
@@ -276,65 +199,12 @@ class Knowledge:
         Returns:
             Whether another version is served now.
         """
-        return await asyncio.to_thread(self._reload)
-
-    def _reload(self) -> bool:
-        if not self._reloading.acquire(blocking=False):
-            return False
-        try:
-            version = self._current_version()
-            if version in (self._served.version, self._refused_version):
-                return False
-            loaded = self._load(version)
-            with self._holding:
-                old, self._served = self._served, loaded
-                self._older.pop(version, None)  # rolled back to
-                held = self._held[old.version] > 0
-                if held:
-                    self._older[old.version] = old
-            if not held:
-                self._close_later(old)
-            log.info("knowledge_reloaded", version=version, previous=old.version)
-            return True
-        except KnowledgeError as error:
-            if not error.retryable:
-                self._refused_version = self._peek_version()
-            log.error("knowledge_not_reloaded", code=error.code, reason=str(error))
-            return False
-        finally:
-            self._reloading.release()
-
-    def _peek_version(self) -> str:
-        try:
-            return self._current_version()
-        except KnowledgeError:
-            return ""
-
-    def _current_version(self) -> str:
-        return self._versions.current() if self._server is None else self._server.current()
-
-    def _load(self, name: str) -> _Served:
-        if self._server is not None:
-            self._check_embedder(name, self._server.embedder_of(name))
-            return _Served(name, self._server)
-        version = self._versions.read(name)
-        self._check_embedder(name, version.embedder)
-        store = PassageStore.embedded()
-        store.fill(version)
-        return _Served(name, store)
-
-    def _check_embedder(self, version: str, made_with: str) -> None:
-        if made_with != self._embedder.identity:
-            raise IndexUnusable(
-                f"knowledge version {version} was made with another embedding model; "
-                "run `voice-agent knowledge build`"
-            )
+        return await asyncio.to_thread(self._served.reload)
 
     def close(self) -> None:
         """Stop the thread and free the index."""
         self._executor.shutdown(wait=True, cancel_futures=True)
-        for served in (self._served, *self._older.values()):
-            served.store.close()
+        self._served.close()
 
 
 class PinnedKnowledge:
@@ -351,12 +221,6 @@ class PinnedKnowledge:
 
 def _ms_since(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 2)
-
-
-def clean_query(query: str) -> str:
-    """A query without control characters and with single spaces; the latest 6,000 characters."""
-    printable = "".join(character if character.isprintable() else " " for character in query)
-    return " ".join(printable.split())[-MAX_QUERY_CHARACTERS:]
 
 
 def load_embedder(settings: KnowledgeSettings, models_folder: Path) -> Embedder:

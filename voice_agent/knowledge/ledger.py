@@ -19,7 +19,7 @@ from typing import Any
 from voice_agent.knowledge.ledger_items import Items
 from voice_agent.knowledge.ledger_schema import INCLUDED, connect, step
 from voice_agent.knowledge.ledger_views import dead_letters, states
-from voice_agent.knowledge.versions import IndexedDocument
+from voice_agent.knowledge.version_writer import IndexedDocument
 
 _PAGE = 1_000
 

@@ -10,11 +10,11 @@ from typing import Any
 import yaml
 
 from voice_agent.knowledge.errors import QuestionsUnusable
-from voice_agent.knowledge.index import TextEmbedder, find
 from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.query import Query, make_query
+from voice_agent.knowledge.search import TextEmbedder, find
 from voice_agent.knowledge.store import PassageStore
-from voice_agent.knowledge.versions import Version
+from voice_agent.knowledge.version_reader import Version
 from voice_agent.knowledge.wanted import ANY_NEARNESS, Wanted
 
 RECALL_AT = 5

@@ -9,8 +9,8 @@ from typing import Any, Literal, Protocol
 from voice_agent.config import KnowledgeSettings
 from voice_agent.knowledge.errors import IndexMissing, IndexUnusable
 from voice_agent.knowledge.evidence import digest
-from voice_agent.knowledge.index import TextEmbedder, find
 from voice_agent.knowledge.passages import Passage
+from voice_agent.knowledge.search import TextEmbedder, find
 from voice_agent.knowledge.store import PassageStore
 from voice_agent.knowledge.versions import VersionStore
 from voice_agent.knowledge.wanted import Wanted

@@ -9,8 +9,9 @@ import structlog
 from pipecat.frames.frames import Frame
 
 from voice_agent.frames import PassagesForeseen, QuestionForeseen, ReplyAsked, ReplyGrounded
-from voice_agent.knowledge.index import Passage, Retrieval
+from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.query import Query, make_query
+from voice_agent.knowledge.search import Retrieval
 from voice_agent.reply import Reply
 from voice_agent.reply_stage import ReplyStage
 

@@ -34,7 +34,7 @@ from voice_agent.knowledge.ranking import (
 from voice_agent.knowledge.store import PassageStore, Progress
 from voice_agent.knowledge.subjects import Subjects
 from voice_agent.knowledge.terms import weigh_passage, weigh_query
-from voice_agent.knowledge.versions import Version
+from voice_agent.knowledge.version_reader import Version
 from voice_agent.knowledge.wanted import ALWAYS, Wanted, day_number
 
 ALIAS = "knowledge"

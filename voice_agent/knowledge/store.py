@@ -16,7 +16,7 @@ from pydantic import HttpUrl
 from voice_agent.knowledge.errors import IndexMissing
 from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.rows import Rows
-from voice_agent.knowledge.versions import Version
+from voice_agent.knowledge.version_reader import Version
 from voice_agent.knowledge.wanted import Wanted
 
 Progress = Callable[[int, int], None]

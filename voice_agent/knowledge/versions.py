@@ -23,58 +23,25 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from voice_agent.knowledge import prepared
-from voice_agent.knowledge.embedder import DIMENSIONS, Vectors
+from voice_agent.knowledge.embedder import Vectors
 from voice_agent.knowledge.errors import BuildRunning, IndexMissing, IndexUnusable
-from voice_agent.knowledge.passage_lines import PassageLines
 from voice_agent.knowledge.passages import Passage
+from voice_agent.knowledge.version_reader import (
+    DATA_FILES,
+    FORMAT,
+    Version,
+    VersionReader,
+    sha256,
+)
 from voice_agent.knowledge.version_writer import IndexedDocument, VersionWriter
 
-__all__ = [
-    "IndexedDocument",
-    "KeptVersion",
-    "Version",
-    "VersionStore",
-    "VersionWriter",
-    "version_id",
-]
-
-FORMAT = 2
 _UNFINISHED = ".building-"
-_DATA_FILES = ("documents.jsonl", "passages.jsonl", "vectors.npy")
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One complete index. `vectors` has a row for each passage, in order.
-
-    Both are read from the disk as they are used.
-    """
-
-    version: str
-    embedder: str
-    passages: Sequence[Passage]
-    vectors: Vectors
-    folder: Path | None = None
-    """Where it is kept; None: nowhere."""
-
-    def prepare(self) -> prepared.Prepared:
-        """What its passages are compared by besides their meaning: as kept, or made anew."""
-        kept = self.folder and prepared.open_kept(self.folder, len(self.passages))
-        if kept:
-            return kept
-        made = prepared.prepare(self.passages)
-        if self.folder is not None:
-            with suppress(OSError):  # the next one that opens it makes it again
-                prepared.keep(made, self.folder)
-        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +124,7 @@ class VersionStore:
     def intact(self, version: str) -> bool:
         """Whether a complete version of this name is kept and matches its checksums."""
         try:
-            self._check(version)
+            self._of(version).checked()
         except (IndexMissing, IndexUnusable):
             return False
         return True
@@ -200,7 +167,7 @@ class VersionStore:
             writer.add_passages(passages, vectors)
 
     def _keep(self, folder: Path, version: str, writer: VersionWriter) -> None:
-        sums = {name: _sha256(folder / name) for name in _DATA_FILES}
+        sums = {name: sha256(folder / name) for name in DATA_FILES}
         described = {
             "format": FORMAT,
             "version": version,
@@ -331,18 +298,7 @@ class VersionStore:
         Raises:
             IndexMissing, IndexUnusable: it is not kept, or not readable.
         """
-        path = self._versions / version / "manifest.json"
-        try:
-            described = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise IndexMissing(f"{self._versions}: no version {version}") from error
-        except (OSError, ValueError) as error:
-            raise _damaged(version, "manifest.json") from error
-        if not isinstance(described, dict) or described.get("format") != FORMAT:
-            raise IndexUnusable(
-                f"knowledge version {version} has another format; run `voice-agent knowledge build`"
-            )
-        return described
+        return self._of(version).manifest()
 
     def documents(self, version: str) -> Iterator[IndexedDocument]:
         """The documents of a version, in their order there.
@@ -350,13 +306,7 @@ class VersionStore:
         Raises:
             IndexMissing, IndexUnusable: it is not kept, or not readable.
         """
-        self.manifest(version)
-        try:
-            with (self._versions / version / "documents.jsonl").open(encoding="utf-8") as lines:
-                for line in lines:
-                    yield IndexedDocument(**json.loads(line))
-        except (OSError, ValueError, TypeError) as error:
-            raise _damaged(version, "documents.jsonl") from error
+        return self._of(version).documents()
 
     def read(self, version: str) -> Version:
         """Open a version, checked against its checksums.
@@ -364,39 +314,10 @@ class VersionStore:
         Raises:
             IndexMissing, IndexUnusable: it is not kept, or is damaged.
         """
-        manifest = self._check(version)
-        folder = self._versions / version
-        passages = PassageLines(folder / "passages.jsonl")
-        vectors: Vectors
-        if passages:
-            vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
-        else:  # nothing cannot be mapped
-            vectors = np.load(folder / "vectors.npy", allow_pickle=False)
-        if vectors.shape != (len(passages), DIMENSIONS):
-            raise _damaged(version, "vectors.npy")
-        return Version(version, str(manifest["embedder"]), passages, vectors, folder)
+        return self._of(version).open()
 
-    def _check(self, version: str) -> dict[str, Any]:
-        manifest = self.manifest(version)
-        for name in _DATA_FILES:
-            try:
-                intact = _sha256(self._versions / version / name) == manifest["files"][name]
-            except (OSError, KeyError, TypeError) as error:
-                raise _damaged(version, name) from error
-            if not intact:
-                raise _damaged(version, name)
-        return manifest
-
-
-def _damaged(version: str, name: str) -> IndexUnusable:
-    return IndexUnusable(
-        f"knowledge version {version} is damaged ({name}); run `voice-agent knowledge build`"
-    )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    def _of(self, version: str) -> VersionReader:
+        return VersionReader(self._versions / version)
 
 
 def _sync(path: Path) -> None:

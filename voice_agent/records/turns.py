@@ -10,7 +10,7 @@ from opentelemetry.trace import Span
 from telephony.media_stream import Start
 from voice_agent.config import Settings
 from voice_agent.knowledge.evidence import evidence
-from voice_agent.knowledge.index import Passage
+from voice_agent.knowledge.passages import Passage
 from voice_agent.records import tracing
 from voice_agent.records.record_types import CallRecord, TurnRecord
 from voice_agent.records.waterfall import transcribed_after_ms, voice_to_voice_ms, waterfall_ms

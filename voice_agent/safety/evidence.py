@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from voice_agent.knowledge.index import Passage
+from voice_agent.knowledge.passages import Passage
 from voice_agent.safety.claims import Claim, claim_of, sentences, stems
 from voice_agent.safety.quantities import Quantity
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from voice_agent.knowledge.index import Passage
+from voice_agent.knowledge.passages import Passage
 
 _HIDDEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
 """Characters nobody sees: zero-width ones, changes of direction, tags."""

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import structlog
 
-from voice_agent.knowledge.index import Retrieval
 from voice_agent.knowledge.query import Query
+from voice_agent.knowledge.search import Retrieval
 from voice_agent.records import metrics
 from voice_agent.safety.planted import safe_passage
 

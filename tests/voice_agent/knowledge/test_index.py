@@ -17,8 +17,9 @@ from voice_agent.knowledge.errors import (
     IndexUnreachable,
     IndexUnusable,
 )
-from voice_agent.knowledge.index import MAX_WAITING, Knowledge, Retrieval, clean_query
+from voice_agent.knowledge.index import MAX_WAITING, Knowledge
 from voice_agent.knowledge.query import Query
+from voice_agent.knowledge.search import Retrieval, clean_query
 from voice_agent.knowledge.server_store import ServerStore
 from voice_agent.knowledge.store import PassageStore
 

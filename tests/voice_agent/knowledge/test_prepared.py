@@ -11,7 +11,8 @@ from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.prepared import FOLDER, open_kept, prepare, prepare_kept
 from voice_agent.knowledge.rows import Rows
 from voice_agent.knowledge.terms import weigh_name, weigh_passage
-from voice_agent.knowledge.versions import Version, VersionStore
+from voice_agent.knowledge.version_reader import Version
+from voice_agent.knowledge.versions import VersionStore
 from voice_agent.knowledge.wanted import Wanted
 
 PASSAGES = tuple(

@@ -12,9 +12,10 @@ from tests.voice_agent.knowledge.hashed_embedder import HashedEmbedder
 from voice_agent.config import KnowledgeSettings
 from voice_agent.knowledge.build import BuildOptions, build_index
 from voice_agent.knowledge.evidence import as_lines, evidence
-from voice_agent.knowledge.index import Knowledge, Retrieval
+from voice_agent.knowledge.index import Knowledge
 from voice_agent.knowledge.query import Query
 from voice_agent.knowledge.replay import VersionFinder, replay
+from voice_agent.knowledge.search import Retrieval
 from voice_agent.knowledge.versions import VersionStore
 from voice_agent.records.reading import turn, turns_since
 from voice_agent.records.record_types import TurnRecord

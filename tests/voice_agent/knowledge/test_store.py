@@ -13,7 +13,7 @@ from voice_agent.knowledge.errors import IndexMissing, KnowledgeError
 from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.server_store import ServerStore
 from voice_agent.knowledge.store import EmbeddedStore, PassageStore
-from voice_agent.knowledge.versions import Version
+from voice_agent.knowledge.version_reader import Version
 from voice_agent.knowledge.wanted import Wanted
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")

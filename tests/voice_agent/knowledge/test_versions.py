@@ -9,7 +9,8 @@ import pytest
 from tests.voice_agent.knowledge.hashed_embedder import HashedEmbedder
 from voice_agent.knowledge.errors import BuildRunning, IndexMissing, IndexUnusable
 from voice_agent.knowledge.passages import Passage
-from voice_agent.knowledge.versions import IndexedDocument, VersionStore, version_id
+from voice_agent.knowledge.version_writer import IndexedDocument
+from voice_agent.knowledge.versions import VersionStore, version_id
 
 PASSAGES = [
     Passage(f"doc#{name}", "doc", "Title", name, f"Text about {name} — 5 €.", "doc.md")

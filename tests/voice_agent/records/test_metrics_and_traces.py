@@ -14,8 +14,8 @@ from prometheus_client import REGISTRY
 
 from telephony.media_stream import Start
 from voice_agent.config import Settings, TelemetrySettings
-from voice_agent.knowledge.index import Retrieval
 from voice_agent.knowledge.passages import Passage
+from voice_agent.knowledge.search import Retrieval
 from voice_agent.records import metrics, tracing
 from voice_agent.records.turns import call_record, trace_turn, turn_record
 from voice_agent.reply import Clause, Reply

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from voice_agent.knowledge.index import Passage, Retrieval
+from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.query import make_query
+from voice_agent.knowledge.search import Retrieval
 from voice_agent.safety.planted import safe_passage, without_planted
 from voice_agent.safety.safe_library import SafeLibrary
 
