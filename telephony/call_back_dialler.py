@@ -8,6 +8,7 @@ the call is like any other that waits for a person.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
@@ -16,7 +17,7 @@ import structlog
 
 from telephony import metrics
 from telephony.call import Leg, LegAnswered, LegEnded
-from telephony.call_backs import CallBacks, KeptCallBack
+from telephony.call_backs import CallBacks, CallBacksUnusable, KeptCallBack
 from telephony.clock import Clock, within
 from telephony.errors import GatewayError
 from telephony.handover import Dial
@@ -73,13 +74,20 @@ class CallBackDialler:
                 task.cancel()
 
     async def look(self) -> None:
-        """Begin to ring those whose turn it is. Never raises."""
+        """Begin to ring those whose turn it is. Never raises: it is tried again."""
         try:
             store = await asyncio.to_thread(self._people.call_backs)
-            due = await asyncio.to_thread(store.due)
-        except Exception as error:
-            log.error("call_backs_unreadable", reason=str(error))
-            return
+            await self._ring_due(store)
+        except Exception as error:  # a bug as well: nobody would notice that it rings no more
+            known = isinstance(error, CallBacksUnusable | sqlite3.Error)
+            log.error("call_backs_unusable", reason=str(error), exc_info=None if known else error)
+
+    async def _ring_due(self, store: CallBacks) -> None:
+        """
+        Raises:
+            sqlite3.Error: the file cannot be read or written.
+        """
+        due = await asyncio.to_thread(store.due)
         taken: set[str] = set()
         for kept in due:
             if len(self._ringing) >= MAX_AT_ONCE or not self._calls.ready:
@@ -89,7 +97,7 @@ class CallBackDialler:
                 continue
             taken.add(route.name)  # one a queue and look: those rung now are soon with somebody
             if await asyncio.to_thread(store.begin, kept.call_back_id):
-                task = asyncio.create_task(self._ring(store, kept))
+                task = asyncio.create_task(self._ring_and_note(store, kept))
                 self._ringing.add(task)
                 task.add_done_callback(self._ringing.discard)
 
@@ -102,27 +110,35 @@ class CallBackDialler:
             for route in self._people.routes(queue)
         )
 
-    async def _ring(self, store: CallBacks, kept: KeptCallBack) -> None:
-        settings = self._calls.settings.human.call_backs
-        reason, leg = "unreachable", None
+    async def _ring_and_note(self, store: CallBacks, kept: KeptCallBack) -> None:
         try:
-            leg = await self._answered(kept.address, settings.ring_timeout_s)
-            if await self._calls.call_back(leg, kept):
+            reason = await self._ring(kept)
+            if not reason:
                 await asyncio.to_thread(store.done, kept.call_back_id)
                 metrics.CALL_BACKS.labels("talked").inc()
                 log.info("called_back", call_back_id=kept.call_back_id)
                 return
-            reason = "no_person"
+            again = await asyncio.to_thread(store.failed, kept.call_back_id, reason)
+            metrics.CALL_BACKS.labels(reason if again else "given_up").inc()
+            log.warning("call_back_not_taken", reason=reason, again=again)
+        except sqlite3.Error as error:  # it stays as begun, and is rung again after a restart
+            log.error("call_back_not_noted", call_back_id=kept.call_back_id, reason=str(error))
+
+    async def _ring(self, kept: KeptCallBack) -> str:
+        """Why nobody took it; empty when the caller has talked to somebody."""
+        settings = self._calls.settings.human.call_backs
+        leg = None
+        try:
+            leg = await self._answered(kept.address, settings.ring_timeout_s)
+            return "" if await self._calls.call_back(leg, kept) else "no_person"
         except _NotAnswered as error:
-            reason = str(error)
-        except Exception as error:
+            return str(error)
+        except Exception as error:  # whatever a SIP stack raises
             log.error("call_back_failed", exc_info=error)
+            return "unreachable"
         finally:
             if leg is not None:
                 await leg.hang_up("call_back_over")
-        again = await asyncio.to_thread(store.failed, kept.call_back_id, reason)
-        metrics.CALL_BACKS.labels(reason if again else "given_up").inc()
-        log.warning("call_back_not_taken", reason=reason, again=again)
 
     async def _answered(self, address: str, patience_s: float) -> Leg:
         dial = self._calls.dial

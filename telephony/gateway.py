@@ -156,7 +156,10 @@ class Gateway:
 
     def _heed(self, state: SwitchState) -> None:
         for session in tuple(self._calls.values()):
-            session.agents.heed(state)
+            try:
+                session.agents.heed(state)
+            except Exception:  # a fault of one call leaves no other with its agent
+                log.exception("call_not_switched", call_id=session.call_id)
 
     async def drain(self) -> None:
         """Take no further calls and wait until the live ones have ended.
@@ -193,7 +196,7 @@ class Gateway:
     async def _refuse(leg: Leg) -> None:
         try:
             await leg.hang_up("busy")
-        except Exception as error:
+        except Exception as error:  # whatever a SIP or WebRTC stack raises
             log.warning("refusal_failed", exc_info=error)
 
 

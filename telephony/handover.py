@@ -24,7 +24,7 @@ from telephony.call import (
 )
 from telephony.call_media import CallMedia
 from telephony.clock import Clock, within
-from telephony.errors import GatewayError, PersonNotReached
+from telephony.errors import DialFailed, GatewayError, PersonNotReached
 from telephony.media_stream import Transfer, TransferState
 from telephony.opening_hours import is_open
 from telephony.people_queue import PeopleBook, Place
@@ -276,9 +276,11 @@ class HandOver:
         try:
             try:
                 leg = await self._dialled(target)
-            except Exception as error:
-                code = error.code if isinstance(error, GatewayError) else "error"
-                log.warning("dial_failed", code=code, reason=str(error))
+            except GatewayError as error:
+                log.warning("dial_failed", code=error.code, reason=str(error))
+                raise PersonNotReached("unreachable") from error
+            except Exception as error:  # whatever a SIP stack raises: the next person is rung
+                log.error("dial_failed", code="unexpected", exc_info=error)
                 raise PersonNotReached("unreachable") from error
             if self.state != "ringing":
                 self._tell("ringing", "")
@@ -289,7 +291,7 @@ class HandOver:
                         return leg
                     case LegEnded() as ended:
                         raise PersonNotReached(failure_reason(ended.code))
-        except asyncio.CancelledError:
+        except BaseException:
             if leg is not None:
                 await self._leave(leg)
             raise
@@ -304,9 +306,13 @@ class HandOver:
         try:
             return await asyncio.shield(dialling)
         except asyncio.CancelledError:
-            with suppress(Exception):
+            try:
                 async with asyncio.timeout(DIAL_TIMEOUT_S):
                     await self._leave(await dialling)
+            except DialFailed:
+                pass  # there is no leg to leave
+            except Exception as error:  # whatever a SIP stack raises; nobody waits for this leg
+                log.warning("late_leg_not_left", exc_info=error)
             raise
 
     async def _join(self, place: Place, target: str, leg: Leg, claimed: set[str]) -> BridgeEnded:
@@ -415,5 +421,5 @@ class HandOver:
         try:
             async with asyncio.timeout(HANG_UP_TIMEOUT_S):
                 await leg.hang_up("transfer_over")
-        except Exception as error:
+        except Exception as error:  # whatever a SIP stack raises
             log.warning("person_not_hung_up", exc_info=error)

@@ -67,7 +67,10 @@ class KillSwitch:
         """Look at the file every ``LOOK_EVERY_S``, for ever."""
         while True:
             await clock.sleep_until(clock.now_s() + LOOK_EVERY_S)
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # whatever it is: a switch that nobody looks at is none
+                log.exception("kill_switch_not_followed")
 
     async def look(self) -> None:
         """Take over what the file says, if it has changed."""

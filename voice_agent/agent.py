@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from telephony.media_stream import MAX_MESSAGE_BYTES
+from voice_agent.background import Background
 from voice_agent.config import ConfigError, MediaSettings, Settings, secret
 from voice_agent.engines import Engines
 from voice_agent.errors import exit_code_of_serving
@@ -136,18 +137,17 @@ async def serve(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     log.info("agent_listening", host=settings.media.host, port=settings.media.port)
-    warming = asyncio.create_task(engines.warm_up(settings))
-    following = asyncio.create_task(engines.follow_knowledge())
-    following_up = [
-        asyncio.create_task(each.follow()) for each in (engines.actions, engines.webhook) if each
-    ]
+    background = Background()
+    warming = background.start(engines.warm_up(settings))
+    background.start(engines.follow_knowledge())
+    for each in (engines.actions, engines.webhook):
+        if each:
+            background.start(each.follow())
     await stop.wait()
     log.info("agent_draining")
     warming.cancel()
     await server.drain()
-    following.cancel()
-    for task in following_up:
-        task.cancel()
+    background.cancel()
     await runner.cleanup()
     await engines.close()
     log.info("agent_stopped")

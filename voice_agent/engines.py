@@ -17,6 +17,7 @@ from voice_agent.answering.phrases import prepared_phrases
 from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.answering.road_chooser import RoadChooser
 from voice_agent.answering.writer import Writer, first_clause_s
+from voice_agent.background import repeat
 from voice_agent.config import ActionsSettings, ConfigError, LanguageModelSettings, Settings, secret
 from voice_agent.handoff.phrases import FIXED
 from voice_agent.handoff.reasons import Reasons, default_reasons, read_reasons
@@ -117,11 +118,13 @@ class Engines:
 
     async def follow_knowledge(self) -> None:
         """Take each newly promoted version, so that it answers the next turn; never ends."""
-        while True:  # a look is one small read; other processes promote, and cannot wake us
-            await asyncio.sleep(_LOOK_FOR_KNOWLEDGE_S)
-            await self.knowledge.reload_if_changed()
-            if self.roads is not None:
-                await asyncio.to_thread(self.roads.follow)
+        # a look is one small read; other processes promote, and cannot wake us
+        await repeat(self._look_for_knowledge, _LOOK_FOR_KNOWLEDGE_S)
+
+    async def _look_for_knowledge(self) -> None:
+        await self.knowledge.reload_if_changed()
+        if self.roads is not None:
+            await asyncio.to_thread(self.roads.follow)
 
     async def ready(self) -> dict[str, bool]:
         """Which engines can serve a call now."""

@@ -14,6 +14,12 @@ def code_of(error: BaseException) -> str:
     return code if isinstance(code, str) else ""
 
 
+def as_logged(error: Exception) -> dict[str, Any]:
+    """Fields of a log line: the code of an error of ours; any other is a bug, and shown whole."""
+    code = code_of(error)
+    return {"code": code or "unexpected", "exc_info": None if code else error}
+
+
 def exit_code_of_serving(program: str, serving: Coroutine[Any, Any, None]) -> int:
     """Serve to the end: 0, or 2 after an error of ours, which is one line on standard error.
 

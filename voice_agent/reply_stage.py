@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Protocol, runtime_checkable
 
 import structlog
 from pipecat.frames.frames import CancelFrame, EndFrame, Frame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from voice_agent.errors import as_logged, code_of
 from voice_agent.frames import ReplyDropped, ReplyFailed, ReplyFrame
 from voice_agent.reply import Reply
 
 log = structlog.get_logger(__name__)
-
-
-@runtime_checkable
-class StageError(Protocol):
-    """What every stage's error tree has."""
-
-    code: str
-    retryable: bool
 
 
 class ReplyStage(FrameProcessor):
@@ -85,16 +77,14 @@ class ReplyStage(FrameProcessor):
         try:
             await work
         except Exception as error:
-            code = error.code if isinstance(error, StageError) else "unexpected"
             log.warning(
                 "stage_failed",
                 stage=type(self).__name__,
-                code=code,
                 turn_id=reply.turn_id,
-                exc_info=error if code == "unexpected" else None,
+                **as_logged(error),
             )
             if reply.live:
-                reply.failure = code
+                reply.failure = code_of(error) or "unexpected"
                 await self.push_frame(ReplyFailed(reply), FrameDirection.UPSTREAM)
 
     def _cancel_work(self, reply: Reply) -> None:

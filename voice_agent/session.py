@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -21,6 +20,7 @@ from voice_agent.answering.chat_protocol import Token
 from voice_agent.answering.conversation import Conversation
 from voice_agent.answering.language_model_errors import LanguageModelError
 from voice_agent.answering.prompt import summary_messages
+from voice_agent.background import Background
 from voice_agent.config import Settings
 from voice_agent.engines import Engines
 from voice_agent.frames import ReplyBegun, ReplyOver
@@ -52,6 +52,7 @@ class CallSession:
         self._conversation = Conversation(
             settings.answering.history_turns, mask_identifiers(engines.policy.mask.prompts)
         )
+        self._tasks = Background()
         self._call = build_pipeline(
             settings, engines, self._conversation, self._send_audio, self._send_message
         )
@@ -61,13 +62,12 @@ class CallSession:
             self._conversation,
             self._call.turn_taker,
             self._send_message,
-            self._start_task,
+            self._tasks.start,
         )
         self._started = asyncio.Event()
         self._turns = self._questions = 0
         self._began_at = time.time()
         self._end_reason = "hung_up"
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._summary: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._summary.set_result(None)
 
@@ -85,7 +85,7 @@ class CallSession:
 
     async def _serve(self) -> None:
         start, call = self._start, self._call
-        call.handoffs.open(start, call.turn_taker, call.desk, self._send_message, self._start_task)
+        call.handoffs.open(start, call.turn_taker, call.desk, self._send_message, self._tasks.start)
         log.info("call_began", line=start.line, resumed=start.resumed, pii={"caller": start.caller})
         metrics.live_calls.inc()
         self._record_call(over=False)
@@ -99,7 +99,7 @@ class CallSession:
             # A runner that is cancelled before it runs forgets about it.
             async with asyncio.timeout(PIPELINE_TIMEOUT_S):
                 await self._started.wait()
-            receiving = self._start_task(self._receive())
+            receiving = self._tasks.start(self._receive())
             await asyncio.wait({receiving, running}, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 log.error("pipeline_ended", exc_info=running.exception())
@@ -114,8 +114,7 @@ class CallSession:
             await runner.cancel()
             await asyncio.wait({running}, timeout=PIPELINE_TIMEOUT_S)
             running.cancel()
-            for task in self._tasks:
-                task.cancel()
+            self._tasks.cancel()
             metrics.live_calls.dec()
             self._record_call(over=True)
             await self._send_outcome()
@@ -205,7 +204,7 @@ class CallSession:
     async def _follow_up(self, reply: Reply) -> None:
         """A reply has ended: keep it as evidence, and do what it announced."""
         record = self._record_turn(reply)
-        self._start_task(self._engines.knowledge.reload_if_changed())
+        self._tasks.start(self._engines.knowledge.reload_if_changed())
         await self._call.handoffs.over(reply)
         self._supervisors.mood_is(self._call.handoffs.mood)
         await self._supervisors.over(reply, record, self._began_at)
@@ -213,7 +212,7 @@ class CallSession:
             self._end_reason = "agent_hung_up"
             await self._send_message(media_stream.Stop(reply.road.value))
         elif (old := self._conversation.overdue()) and self._summary.done():
-            self._summary = self._start_task(self._summarise(old))
+            self._summary = self._tasks.start(self._summarise(old))
 
     async def _summarise(self, old: tuple[Any, ...]) -> None:
         turns = [(turn.caller, turn.agent) for turn in old]
@@ -273,7 +272,7 @@ class CallSession:
         )
         try:
             await asyncio.to_thread(self._engines.webhook.outbox.put, fields)
-        except Exception as error:
+        except Exception as error:  # a full disk, say
             log.error("outcome_not_kept", exc_info=error)
 
     def _record_call(self, *, over: bool) -> None:
@@ -281,17 +280,6 @@ class CallSession:
         if not over:
             record = replace(record, ended_at=None, end_reason="", outcome="")
         self._engines.records.record_call(record)
-
-    def _start_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._note_done)
-        return task
-
-    def _note_done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("task_failed", exc_info=error)
 
     async def _send_audio(self, audio: bytes) -> None:
         await self._send(self._socket.send_bytes(audio))

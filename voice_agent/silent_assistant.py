@@ -20,6 +20,7 @@ import structlog
 import webrtcvad
 
 from telephony.media_stream import FRAME_BYTES, FRAME_MS, SAMPLE_RATE_HZ, Message, Note, Overheard
+from voice_agent.errors import as_logged
 from voice_agent.knowledge.query import make_query
 from voice_agent.safety.safe_library import Library
 from voice_agent.turns.turn_taker import Ears
@@ -148,7 +149,7 @@ class SilentAssistant:
             try:
                 heard = await self._ears.transcribe(np.frombuffer(said, np.int16))
             except Exception as error:  # an engine's own: the person goes on without
-                log.warning("overheard_not_transcribed", reason=type(error).__name__)
+                log.warning("overheard_not_transcribed", **as_logged(error))
                 continue
             if heard.text and heard.no_speech_probability < NO_SPEECH:
                 await self._tell(speaker, heard.text)
@@ -175,8 +176,8 @@ class SilentAssistant:
             return
         try:
             found = await self._library.search(make_query(tuple(self._history), words), PASSAGES)
-        except Exception as error:
-            log.warning("nothing_suggested", reason=type(error).__name__)
+        except Exception as error:  # as above
+            log.warning("nothing_suggested", **as_logged(error))
             return
         passages = [
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,23 @@ async def test_a_caller_who_does_not_answer_is_tried_again_and_then_given_up(
             stage.line.leg.tell(LegEnded("busy", 486))
             await eventually(lambda s=state: store.all()[0].state == s)
         assert store.all()[0].reason == "busy"
+
+
+async def test_a_file_that_cannot_be_written_for_a_while_loses_no_promise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> bool:
+        raise sqlite3.OperationalError("database is locked")
+
+    async with staged(human=human(tmp_path)) as stage:
+        await ask(stage)
+        ringing = dialler(stage)
+        with monkeypatch.context() as patched:
+            patched.setattr(CallBacks, "begin", locked)
+            await ringing.look()
+        assert stage.line.rung == []
+        await ringing.look()
+        await eventually(lambda: stage.line.rung)
 
 
 async def test_nobody_is_rung_back_while_all_are_busy(tmp_path: Path) -> None:

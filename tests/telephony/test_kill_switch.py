@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from telephony.call import LegState
 from telephony.kill_switch import (
+    LOOK_EVERY_S,
     KillSwitch,
     Switch,
     SwitchFile,
@@ -18,7 +20,7 @@ from telephony.kill_switch import (
     SwitchUnreadable,
 )
 from telephony.media_stream import Resume, Transfer
-from tests.telephony.fakes import FakeLeg, eventually
+from tests.telephony.fakes import FakeLeg, HandClock, eventually
 from tests.telephony.stage import SWITCHED, Stage, staged, voice
 
 
@@ -143,6 +145,26 @@ async def test_a_file_that_breaks_or_vanishes_while_serving_changes_nothing(tmp_
 
 
 # --- calls -------------------------------------------------------------------------------------
+
+
+async def test_the_file_is_followed_on_when_one_change_could_not_be_heeded(tmp_path: Path) -> None:
+    path, clock = tmp_path / "switch.json", HandClock()
+    switch = KillSwitch(SwitchFile(path))
+    heard: list[bool] = []
+
+    def heed(state: SwitchState) -> None:
+        heard.append(state.holding("sales", "main") is not None)
+        if len(heard) == 1:
+            raise RuntimeError("a bug")
+
+    switch.on_change(heed)
+    following = asyncio.create_task(switch.follow(clock))
+    for number, on in enumerate((True, False), start=1):
+        throw(path, on=on)
+        await clock.advance(LOOK_EVERY_S)
+        await eventually(lambda n=number: len(heard) == n)
+    following.cancel()
+    assert heard == [True, False]
 
 
 async def switched(stage: Stage, path: Path, **change: object) -> None:

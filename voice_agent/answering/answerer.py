@@ -24,6 +24,7 @@ from voice_agent.answering.pace import Pace
 from voice_agent.answering.prompt import AnswerPrompt
 from voice_agent.answering.writer import Model, Writer, first_clause_s
 from voice_agent.config import AnsweringSettings
+from voice_agent.errors import as_logged
 from voice_agent.frames import (
     ClauseForeseen,
     ClauseWritten,
@@ -128,7 +129,7 @@ class Answerer(ReplyStage):
                 frame.text, frame.passages, meanings=self._meanings
             )
         except Exception as error:  # preparing is optional; the answer itself reports a fault
-            log.warning("weighing_failed", reason=type(error).__name__)
+            log.warning("weighing_failed", **as_logged(error))
             return
         await self._foresee_quote(answer.quote)
 

@@ -24,6 +24,7 @@ from voice_agent.answering.road_scores import RoadScores, texts_of
 from voice_agent.answering.roads import choose_road, settle
 from voice_agent.answering.spoken_of import SpokenOf
 from voice_agent.config import RoadSettings
+from voice_agent.errors import as_logged
 from voice_agent.knowledge.query import make_query, stands_alone
 from voice_agent.knowledge.remembered import TextEmbedder
 from voice_agent.reply import Road, RoadChoice
@@ -124,7 +125,7 @@ class RoadChooser:
             log.warning("road_late", waiting=self._waiting)
             choice = self._without_embedding(asked)
         except Exception as error:  # the engine raises bare exceptions; a call goes on without it
-            log.error("road_failed", reason=type(error).__name__)
+            log.error("road_failed", **as_logged(error))
             choice = self._without_embedding(asked)
         finally:
             work.cancel()  # nobody waits for it any more; has no effect once it has begun

@@ -91,7 +91,7 @@ class Door:
             return web.json_response(
                 {"error": {"code": code, "message": error.reason}}, status=error.status
             )
-        except (asyncio.CancelledError, ConnectionResetError):
+        except ConnectionResetError:  # the browser has gone, and nobody reads an answer
             raise
         except Exception:
             log.exception("console_request_failed", path=request.path)

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from voice_agent.background import repeat
 from voice_agent.console.board_state import BoardState
 from voice_agent.console.errors import ConsoleError, TooManyRequests
 from voice_agent.console.gateway_link import GatewayLink
@@ -97,12 +98,10 @@ class LiveBoard:
 
     async def look(self) -> None:
         """Look for alarms again and again: waiting grows by itself."""
-        while True:
-            try:
-                self._tell(self.state.look(time.time()))
-            except Exception:
-                log.exception("alarms_failed")
-            await asyncio.sleep(LOOK_S)
+        await repeat(self._look, LOOK_S)
+
+    async def _look(self) -> None:
+        self._tell(self.state.look(time.time()))
 
     async def refresh_answering(self) -> dict[str, Any]:
         """Ask the gateway for its switches; what is known stays when it does not answer."""

@@ -22,6 +22,7 @@ from voice_agent.answering import phrases as answers
 from voice_agent.answering.actions.desk import ActionDesk
 from voice_agent.answering.conversation import Conversation
 from voice_agent.config import Settings
+from voice_agent.errors import as_logged
 from voice_agent.handoff import phrases, voicemail
 from voice_agent.handoff.brief import Brief
 from voice_agent.handoff.reasons import Reasons
@@ -31,7 +32,6 @@ from voice_agent.handoff.talk import Effect, Phase, Said, Talk, TalkRules
 from voice_agent.records import metrics
 from voice_agent.records.record_types import HandoffRecord
 from voice_agent.reply import Reply, Road, RoadChoice
-from voice_agent.reply_stage import StageError
 from voice_agent.speech.spoken_text import as_spoken
 
 log = structlog.get_logger(__name__)
@@ -250,10 +250,7 @@ class HandoffDesk:
                 async for piece in pieces:
                     sound += piece
         except Exception as error:
-            code = error.code if isinstance(error, StageError) else "unexpected"
-            log.warning(
-                "brief_not_spoken", code=code, exc_info=error if code == "unexpected" else None
-            )
+            log.warning("brief_not_spoken", **as_logged(error))
             return ""
         return base64.b64encode(sound).decode()
 

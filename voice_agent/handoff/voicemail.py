@@ -18,6 +18,7 @@ import numpy as np
 import structlog
 
 from telephony.media_stream import FRAME_BYTES, FRAME_MS, SAMPLE_RATE_HZ
+from voice_agent.errors import as_logged
 from voice_agent.turns.utterance import Samples, level_db
 
 log = structlog.get_logger(__name__)
@@ -120,7 +121,7 @@ class Taping:
             heard = await ears.transcribe(np.frombuffer(bytes(self._sound), np.int16))
             words = str(heard.text)
         except Exception as error:
-            log.error("message_not_transcribed", reason=type(error).__name__)
+            log.error("message_not_transcribed", **as_logged(error))
             return self._message
         message = Message(**{**asdict(self._message), "words": words})
         self._keep(message)

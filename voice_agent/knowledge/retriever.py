@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 from pipecat.frames.frames import Frame
 
+from voice_agent.errors import as_logged
 from voice_agent.frames import PassagesForeseen, QuestionForeseen, ReplyAsked, ReplyGrounded
 from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.query import Query, make_query
@@ -70,7 +71,7 @@ class Retriever(ReplyStage):
         try:
             found = await self._library.search(make_query(question.history, question.text))
         except Exception as error:  # preparing is optional; the question itself reports a fault
-            log.warning("foreseeing_failed", reason=type(error).__name__)
+            log.warning("foreseeing_failed", **as_logged(error))
             return
         if not found.passages:
             return

@@ -23,6 +23,7 @@ from typing import Any
 import aiohttp
 import structlog
 
+from voice_agent.background import repeat
 from voice_agent.records import metrics
 from voice_agent.records.call_outcome import fault_in
 
@@ -168,10 +169,11 @@ class Webhook:
 
     async def follow(self) -> None:
         """Send what is due, as it becomes due; never ends."""
-        while True:
-            while await self.deliver_next():
-                pass
-            await asyncio.sleep(LOOK_EVERY_S)
+        await repeat(self._deliver_due, LOOK_EVERY_S)
+
+    async def _deliver_due(self) -> None:
+        while await self.deliver_next():
+            pass
 
     async def deliver_next(self) -> bool:
         """Try the next event that is due; false when none was."""

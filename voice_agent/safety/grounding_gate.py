@@ -6,9 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+import structlog
+
+from voice_agent.errors import as_logged
 from voice_agent.safety.claims import SENTENCE_ENDS
 from voice_agent.safety.evidence import Evidence, Statement
 from voice_agent.safety.grounding import Judgement, Verdict, judge
+
+log = structlog.get_logger(__name__)
 
 PATIENCE_S = 0.012
 """What the comparison of meanings may add to the first sound; after that, words alone decide."""
@@ -42,14 +47,16 @@ async def measured_in_time(
     measuring = asyncio.ensure_future(meanings.measure(text, evidence))
     done, _ = await asyncio.wait({measuring}, timeout=patience_s)
     if not done:
-        measuring.add_done_callback(_take_error)
+        measuring.add_done_callback(_log_failure)
         return None
+    _log_failure(measuring)
     return None if measuring.exception() else measuring.result()
 
 
-def _take_error(measuring: asyncio.Future[tuple[float, ...]]) -> None:
-    if not measuring.cancelled():
-        measuring.exception()
+def _log_failure(measuring: asyncio.Future[tuple[float, ...]]) -> None:
+    error = None if measuring.cancelled() else measuring.exception()
+    if isinstance(error, Exception):  # without a measure, words alone decide
+        log.warning("sentence_not_measured", **as_logged(error))
 
 
 class GroundingGate:

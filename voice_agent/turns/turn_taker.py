@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -15,8 +15,9 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from telephony import media_stream
 from voice_agent.answering import phrases
 from voice_agent.answering.conversation import Conversation
+from voice_agent.background import Background
 from voice_agent.config import TurnSettings
-from voice_agent.errors import code_of
+from voice_agent.errors import as_logged, code_of
 from voice_agent.frames import (
     AgentHeard,
     CallerVoice,
@@ -111,7 +112,7 @@ class TurnTaker(FrameProcessor):
         self._speculation: Reply | None = None
         self._spoken: Reply | None = None
         self._failures_to_understand = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Background()
         self._interim: asyncio.Task[None] | None = None
         self._examining: tuple[asyncio.Task[None], ...] = ()
         self._interims = 0
@@ -137,12 +138,12 @@ class TurnTaker(FrameProcessor):
                 self._note_over(reply)
                 await self._react(events.ReplyOver(reply.reply_id))
             case EndFrame() | CancelFrame():
-                self._cancel_tasks()
+                self._tasks.cancel()
         await self.push_frame(frame, direction)
 
     async def cleanup(self) -> None:
         """Stop listening; the call is over."""
-        self._cancel_tasks()
+        self._tasks.cancel()
         await super().cleanup()
 
     async def say(
@@ -193,9 +194,11 @@ class TurnTaker(FrameProcessor):
             case events.ExaminePause(pause, through_ms):
                 self._examine(pause, through_ms)
             case events.JudgeAgain(pause, through_ms):
-                self._start(self._judge(pause, self._audio.between(self._began_ms, through_ms)))
+                self._tasks.start(
+                    self._judge(pause, self._audio.between(self._began_ms, through_ms))
+                )
             case events.JudgeTrailing(pause):
-                self._start(self._judge_trailing(pause))
+                self._tasks.start(self._judge_trailing(pause))
             case events.Prepare(text):
                 await self.push_frame(QuestionForeseen(text, self._history()))
             case events.Speculate(number, text):
@@ -238,14 +241,16 @@ class TurnTaker(FrameProcessor):
             if not ending:
                 return
             self._interim.cancel()  # without what may be the last word it is of no use
-        self._interim = self._start(self._hear_interim(self._began_ms, through_ms, ending=ending))
+        self._interim = self._tasks.start(
+            self._hear_interim(self._began_ms, through_ms, ending=ending)
+        )
 
     async def _hear_interim(self, began_ms: int, through_ms: int, *, ending: bool) -> None:
         samples = self._audio.between(began_ms, through_ms)
         try:
             transcript = await self._ears.transcribe(samples, final=ending, so_far=self._transcript)
         except Exception as error:  # an interim is optional; the final one reports the fault
-            log.warning("interim_failed", reason=type(error).__name__)
+            log.warning("interim_failed", **as_logged(error))
             return
         if began_ms != self._began_ms:
             return
@@ -262,8 +267,8 @@ class TurnTaker(FrameProcessor):
         samples = self._audio.between(self._began_ms, through_ms)
         self._speech_end_ms = self._began_ms + last_voiced_ms(samples)
         self._examining = (
-            self._start(self._hear(pause, samples)),
-            self._start(self._judge(pause, samples)),
+            self._tasks.start(self._hear(pause, samples)),
+            self._tasks.start(self._judge(pause, samples)),
         )
 
     async def _judge(self, pause: int, samples: Samples) -> None:
@@ -290,10 +295,9 @@ class TurnTaker(FrameProcessor):
                 transcript = await self._ears.transcribe(
                     samples, final=True, so_far=self._transcript
                 )
-        except Exception as error:
-            code = code_of(error) or "unexpected"
-            log.error("transcription_failed", code=code, exc_info=code == "unexpected")
-            metrics.errors.labels(code=code).inc()
+        except Exception as error:  # no words: the caller is asked to say it again
+            log.error("transcription_failed", **as_logged(error))
+            metrics.errors.labels(code=code_of(error) or "unexpected").inc()
             await self._react(events.PauseTranscribed(pause, ""))
             return
         self._transcript = transcript
@@ -379,21 +383,6 @@ class TurnTaker(FrameProcessor):
             self._spoken = None
         if reply.committed and reply.end_reason != "dropped":
             self._conversation.add(reply.question, reply.heard)
-
-    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._note_done)
-        return task
-
-    def _note_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("task_failed", exc_info=error)
-
-    def _cancel_tasks(self) -> None:
-        for task in self._tasks:
-            task.cancel()
 
 
 def _turn_id() -> str:

@@ -12,11 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx2
+import structlog
 from mcp import Client, MCPError, StdioServerParameters
 
 from voice_agent.answering.actions.errors import ToolRefused, ToolUnavailable, ToolUncertain
 from voice_agent.answering.actions.results import refusal_in
 from voice_agent.answering.actions.tools import Call, Tool
+
+log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 3.0
 
@@ -105,8 +108,10 @@ class McpSource:
                 if not ready.done():
                     ready.set_result(client)
                 await let_go.wait()
-        except Exception as error:
-            if not ready.done():
+        except Exception as error:  # whatever the library's transports raise
+            if ready.done():
+                log.warning("mcp_connection_lost", reason=repr(error))
+            else:
                 ready.set_exception(error)
 
     def _transport(self) -> Any:

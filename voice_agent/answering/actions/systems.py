@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 import structlog
@@ -17,6 +16,7 @@ from voice_agent.answering.actions.runner import Runner
 from voice_agent.answering.actions.source_functions import FunctionSource
 from voice_agent.answering.actions.source_openapi import OpenApiSource
 from voice_agent.answering.actions.tools import Source
+from voice_agent.background import repeat
 from voice_agent.config import ActionsSettings, secret
 
 log = structlog.get_logger(__name__)
@@ -58,9 +58,7 @@ class CompanySystems:
         """End what agents that are gone have left open, now and again; never ends."""
         for problem in await problems(self.runner.declarations, self.runner.sources):
             log.error("action_unusable", problem=problem)
-        while True:
-            await self.runner.recover()
-            await asyncio.sleep(RECOVER_EVERY_S)
+        await repeat(self.runner.recover, RECOVER_EVERY_S)
 
     async def close(self) -> None:
         """Let begun writes end, then leave the services."""
