@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from telephony.errors import CallStateError
 from telephony.media_stream import TransferState
+from telephony.settings import TransferMeans
 
 
 class LegState(StrEnum):
@@ -109,6 +110,27 @@ class ScreenLeg(Protocol):
 
     def show_transfer(self, state: TransferState) -> None:
         """Show that a person is being rung, has answered, or could not be had."""
+
+
+TRANSFERRED: Final = "transferred"
+"""Why a leg ended, and a call with it, whose line transferred it elsewhere."""
+
+
+@runtime_checkable
+class TransferableLeg(Protocol):
+    """A leg whose line can be asked to transfer it; test for it with ``isinstance``."""
+
+    transfers: TransferMeans
+    """What the line is able to do, by the settings."""
+
+    async def refer(self, to: str | Leg) -> None:
+        """Have this party ring an address, or take over our call with another party, and wait for
+        the outcome. Once it is done the leg has ended (``TRANSFERRED``). Otherwise it goes on; to
+        take over a call both legs are put on hold, and stay so.
+
+        Raises:
+            NotTransferred: refused, failed, or not possible.
+        """
 
 
 class CallStage(StrEnum):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from telephony import metrics
-from telephony.call import CallStage, ScreenLeg
+from telephony.call import TRANSFERRED, CallStage, ScreenLeg
 from telephony.call_backs import KeptCallBack
 from telephony.call_life import CallParts
 from telephony.caller_line import CallerLine
@@ -107,6 +107,13 @@ class CallPeople:
         """Keep a call-back and tell the agent; once it is kept, nobody needs to be waited for."""
         self._parts.life.spawn(self._promise(asked, announcement))
 
+    def note_transferred(self) -> None:
+        """The caller's own line has put them through, perhaps later than we waited for it."""
+        if self.hand_over is not None:
+            self.hand_over.note_transferred()
+        else:
+            self._tell(Transfer(state=TRANSFERRED))
+
     def decide(self, *, accept: bool) -> bool:
         """The person accepts or declines by click; false when nobody is asked."""
         return self.hand_over is not None and self.hand_over.decide(accept=accept)
@@ -172,6 +179,9 @@ class CallPeople:
             ended = await hand_over.run(routes, self._human)
             if ended is None:
                 return False
+            if ended.reason == TRANSFERRED:
+                self._parts.life.end(TRANSFERRED)
+                await asyncio.Event().wait()  # until the call's tasks are cancelled
             ends_call = self._human.after_hang_up == "end"
             if not ended.lost and ends_call and not self._media.taken_over:
                 self._parts.life.end("human_hung_up")
@@ -186,7 +196,7 @@ class CallPeople:
             self.none_asked.set()
 
     def _tell(self, message: Transfer) -> None:
-        self.had_person = self.had_person or message.state == "bridged"
+        self.had_person = self.had_person or message.state in ("bridged", TRANSFERRED)
         if message.state in ("waiting", "failed"):
             message = replace(message, offers=self._people.offers(message.target))
         self._media.tell(message)

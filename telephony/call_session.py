@@ -112,7 +112,7 @@ class CallSession:
             keys=self._keys,
             life=self._life,
         )
-        self._line = CallerLine(parts)
+        self._line = CallerLine(parts, on_transferred=lambda: self.people.note_transferred())
         self.people = CallPeople(
             parts,
             self._line,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
-from telephony.call import CallStage, DigitPressed, HoldChanged, LegEnded, LegState
+from telephony.call import TRANSFERRED, CallStage, DigitPressed, HoldChanged, LegEnded, LegState
 from telephony.call_life import CallParts
 from telephony.media_stream import Dtmf
 
@@ -17,12 +19,13 @@ ANSWER_TIMEOUT_S = 15.0
 class CallerLine:
     """The caller's leg; its end is the call's."""
 
-    def __init__(self, parts: CallParts) -> None:
+    def __init__(self, parts: CallParts, *, on_transferred: Callable[[], None]) -> None:
         self._leg = parts.caller
         self._media = parts.media
         self._keys = parts.keys
         self._clock = parts.clock
         self._life = parts.life
+        self._on_transferred = on_transferred
         self._answered = False
 
     async def answer(self) -> None:
@@ -44,8 +47,10 @@ class CallerLine:
         """Heed what the caller does, until they hang up."""
         while True:
             match await self._leg.next_event():
-                case LegEnded():
-                    self._life.end("caller_hung_up")
+                case LegEnded(reason):
+                    if reason == TRANSFERRED:
+                        self._on_transferred()
+                    self._life.end(TRANSFERRED if reason == TRANSFERRED else "caller_hung_up")
                     return
                 case HoldChanged(held):
                     self._media.caller_held = held

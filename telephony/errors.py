@@ -67,6 +67,16 @@ class PersonNotReached(GatewayError):
     retryable = True
 
 
+class NotTransferred(GatewayError):
+    """The caller's line did not transfer them. ``sip_code`` is its word for why, 0 for none."""
+
+    code = "not_transferred"
+
+    def __init__(self, message: str, sip_code: int = 0) -> None:
+        super().__init__(message)
+        self.sip_code = sip_code
+
+
 class DialFailed(GatewayError):
     """A leg could not even begin to ring."""
 

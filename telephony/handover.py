@@ -13,6 +13,7 @@ import structlog
 
 from telephony import metrics
 from telephony.call import (
+    TRANSFERRED,
     CallStage,
     DigitPressed,
     HoldChanged,
@@ -25,6 +26,7 @@ from telephony.call import (
 from telephony.call_media import CallMedia
 from telephony.clock import Clock, within
 from telephony.errors import DialFailed, GatewayError, PersonNotReached
+from telephony.line_transfer import LineTransfer
 from telephony.media_stream import Transfer, TransferState
 from telephony.opening_hours import is_open
 from telephony.people_queue import PeopleBook, Place
@@ -50,7 +52,8 @@ Dial: TypeAlias = Callable[[str, dict[str, str]], Awaitable[Leg]]
 
 @dataclass(frozen=True, slots=True)
 class BridgeEnded:
-    """A person had the caller. ``lost``: the leg broke off, or the person hung up at once."""
+    """A person had the caller. ``lost``: the leg broke off, or the person hung up at once.
+    ``reason`` is ``TRANSFERRED`` where the caller's own line has put them through."""
 
     reason: str
     lost: bool
@@ -98,6 +101,7 @@ class HandOver:
         self._announcement: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         if not story.announced_later:
             self._announcement.set_result(story.announcement)
+        self._line = LineTransfer(media, clock)
         self._legs: list[Leg] = []
         self._decision: asyncio.Future[bool] | None = None
         """What the person who has answered decides; ``None`` while nobody is asked."""
@@ -127,9 +131,16 @@ class HandOver:
             return True
         return False
 
+    def note_transferred(self) -> None:
+        """The caller's own line has put them through; told once."""
+        if self.state != TRANSFERRED:
+            metrics.TRANSFERS.labels(TRANSFERRED).inc()
+            log.info("caller_transferred")
+            self._tell(TRANSFERRED, "")
+
     def withdraw(self) -> bool:
         """The caller wants no person any more; false when one has them already."""
-        if self.state in ("bridged", "ended", "failed"):
+        if self.state in ("bridged", TRANSFERRED, "ended", "failed"):
             return False
         self._withdrawn.set()
         return True
@@ -146,7 +157,7 @@ class HandOver:
         withdrawn = asyncio.ensure_future(self._withdrawn.wait())
         try:
             await asyncio.wait({working, withdrawn}, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done() and self.state != "bridged":
+            if not working.done() and self.state not in ("bridged", TRANSFERRED):
                 metrics.TRANSFERS.labels("withdrawn").inc()
                 log.info("transfer_withdrawn")
                 return None
@@ -192,8 +203,12 @@ class HandOver:
         told_s, told_position, reason = float("-inf"), 0, "busy"
         while True:
             while targets := place.to_ring():
-                once = targets if place.settings.strategy == "ring_all" else targets[:1]
+                blind = self._line.means(place.settings.transfer) == "refer"
+                all_at_once = place.settings.strategy == "ring_all" and not blind
+                once = targets if all_at_once else targets[:1]
                 try:
+                    if blind and await self._send_away(place, once[0], line):
+                        return BridgeEnded(TRANSFERRED, lost=False)
                     return await self._ring_and_join(place, once, line)
                 except PersonNotReached as failure:
                     reason = str(failure)
@@ -211,6 +226,27 @@ class HandOver:
             look_s = min(until_s, told_s + TELL_WAIT_EVERY_S, place.next_look_s() or until_s)
             with suppress(TimeoutError):
                 await within(self._clock, max(0.0, look_s - now_s), place.changed())
+
+    async def _send_away(self, place: Place, target: str, line: HumanLineSettings) -> bool:
+        """Have the caller's line ring somebody; false when it cannot.
+
+        Raises:
+            PersonNotReached: they did not take it.
+        """
+        patience_s = place.settings.ring_timeout_s or line.ring_timeout_s
+        place.ringing = True
+        place.claim(target)
+        self._media.human_stage = HumanStage.RINGING
+        self._book.note_rung(place.name, target)
+        try:
+            self._tell("ringing", "")
+            sent = await self._line.send_to(target, patience_s)
+        finally:
+            place.ringing = False
+            place.release(target)
+        if sent:
+            self.note_transferred()
+        return sent
 
     async def _ring_and_join(
         self, place: Place, targets: tuple[str, ...], line: HumanLineSettings
@@ -334,6 +370,12 @@ class HandOver:
                 raise PersonNotReached("declined")
             if telling.done() and not telling.result() and not self._decision.done():
                 raise PersonNotReached("no_answer")
+            if self._line.means(place.settings.transfer) == "replaces":
+                if await self._line.hand_to(leg):
+                    self.note_transferred()
+                    return BridgeEnded(TRANSFERRED, lost=False)
+                if watching.done():
+                    raise PersonNotReached("hung_up_early")
             if self._media.human is None:
                 self._media.join(leg, b"")  # accepted before there was anything to hear
             self._media.bridge()

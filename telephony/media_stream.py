@@ -38,7 +38,9 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_NOTE_BYTES = 32 * 1024
 OVERHEARD_MS = 100
 
-TransferState: TypeAlias = Literal["waiting", "ringing", "answered", "bridged", "failed", "ended"]
+TransferState: TypeAlias = Literal[
+    "waiting", "ringing", "answered", "bridged", "transferred", "failed", "ended"
+]
 Offer: TypeAlias = Literal["call_back"]
 """What the gateway can do for a caller who cannot be put through now."""
 
@@ -182,7 +184,8 @@ class Transfer:
     States: ``waiting`` (all are busy; ``position`` counts from 1, ``wait_s`` is estimated from
     measured times, ``None`` when there are too few), ``ringing``, ``answered``, ``bridged``,
     ``failed`` (``reason``: ``busy``, ``declined``, ``no_answer``, ``unreachable``, ``closed``,
-    ``queue_full``, ``gave_up_waiting``, …) and ``ended``. ``offers`` is what can be had instead.
+    ``queue_full``, ``gave_up_waiting``, …), ``ended``, and ``transferred``: the caller's own line
+    has put them through, and the call ends. ``offers`` is what can be had instead.
     Until ``bridged`` the caller still hears the agent; from then on caller audio goes to the person
     and the agent receives silence.
     """

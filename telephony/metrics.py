@@ -14,6 +14,9 @@ AGENT_STREAMS_LOST = Counter("gateway_agent_streams_lost", "Streams that broke o
 STREAM_BREACHES = Counter("gateway_stream_breaches", "Agent messages that broke the contract")
 PLAYOUT_REFUSED_MS = Counter("gateway_playout_refused_ms", "Agent audio refused: buffer full")
 TRANSFERS = Counter("gateway_transfers", "Transfers to a person, by outcome", ["outcome"])
+LINE_TRANSFERS = Counter(
+    "gateway_line_transfers", "Transfers asked of callers' own lines", ["way", "outcome"]
+)
 RECORDING_DROPPED = Counter("gateway_recording_dropped_frames", "Frames a recording lost")
 QUEUE_WAITING = Gauge("gateway_queue_waiting", "Callers who wait for a person", ["queue"])
 QUEUE_WAITS = Histogram(

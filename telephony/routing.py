@@ -113,7 +113,7 @@ def transfer_routes(
     if routes:
         return tuple(routes.values())
     wait_s = 0.0 if has_agent else line.wait_without_agent_s
-    single = QueueSettings(calls_each=0, wait_s=wait_s, hours=line.hours)
+    single = QueueSettings(calls_each=0, wait_s=wait_s, hours=line.hours, transfer=line.transfer)
     return (Route("", single, (transfer_target(requested, line),)),)
 
 

@@ -50,6 +50,11 @@ def _pattern(value: str) -> str:
     return value
 
 
+TransferMeans: TypeAlias = Literal["bridge", "refer", "replaces"]
+"""How a caller gets to a person: both legs stay here; the caller's line is asked to ring them
+(REFER); or to take over the call we have with them (REFER with Replaces)."""
+
+
 class TrunkSettings(Section):
     """A SIP trunk or PBX to register with."""
 
@@ -62,6 +67,9 @@ class TrunkSettings(Section):
     )
     transport: Literal["udp", "tcp", "tls"] = Field("udp", description="SIP transport to the trunk")
     expires_s: int = Field(300, ge=30, description="Seconds between registrations")
+    transfers: TransferMeans = Field(
+        "bridge", description="What it can do for its callers: nothing, `refer`, or also `replaces`"
+    )
 
 
 class TlsSettings(Section):
@@ -94,6 +102,9 @@ class SipSettings(Section):
         (0, 200), description="Least and most delay of the adaptive jitter buffer"
     )
     trunk: TrunkSettings | None = Field(None, description="Register with this trunk; absent: none")
+    transfers: TransferMeans = Field(
+        "bridge", description="As `trunk.transfers`, for callers who come any other way"
+    )
 
 
 class WebSettings(Section):
@@ -167,6 +178,9 @@ class QueueSettings(Section):
     retry_s: float = Field(10.0, gt=0, description="Ring those who did not take it again after")
     max_waiting: int = Field(20, ge=0, description="Further callers are told that it is full")
     overflow: str = Field("", description="The queue that follows when nobody of this one can")
+    transfer: TransferMeans = Field(
+        "bridge", description="Let the caller's line transfer, where it can: `refer` or `replaces`"
+    )
     hours: HoursSettings = HoursSettings()
     call_back: bool = Field(True, description="Callers may be rung later, through this queue")
 
@@ -212,6 +226,9 @@ class HumanLineSettings(Section):
     )
     queue: str = Field(
         "", description="Queue of callers who have no agent, or none named; empty: the human line"
+    )
+    transfer: TransferMeans = Field(
+        "bridge", description="As a queue's `transfer`, for lines and addresses without a queue"
     )
     wait_without_agent_s: float = Field(
         0.0, ge=0, description="On the human line without an agent, wait so long for a person"

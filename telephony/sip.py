@@ -24,7 +24,7 @@ from baresip import (
 
 from telephony.call import Leg
 from telephony.errors import DialFailed, LineUnavailable
-from telephony.settings import SipSettings
+from telephony.settings import SipSettings, TransferMeans
 from telephony.sip_dialler import Dialler
 from telephony.sip_leg import SipLeg
 from telephony.sip_stack import (
@@ -109,9 +109,9 @@ class SipLine:
             self._runtime = runtime
             self._dialler = Dialler(runtime)
             for name, own in accounts.items():
-                self._agents[name] = await self._agent(runtime, own)
+                self._agents[name] = await self._agent(runtime, own, by_trunk=False)
             for ours in trunk_accounts:
-                self._trunk_agent = await self._agent(runtime, ours)
+                self._trunk_agent = await self._agent(runtime, ours, by_trunk=True)
                 self._trunk = TrunkRegistration(self._trunk_agent)
         except BaresipError as error:
             await self.stop()
@@ -154,35 +154,70 @@ class SipLine:
             raise DialFailed("no network interface leads to that address") from error
         except (BaresipError, ValueError) as error:
             raise DialFailed(f"the SIP stack did not dial: {error}") from error
-        leg = self._leg(dialled.call, dialled.sip_call_id, remote=uri, dialled=uri)
+        leg = self._leg(
+            dialled.call,
+            dialled.sip_call_id,
+            remote=uri,
+            dialled=uri,
+            transfers=self._transfers(uri, by_trunk=agent is self._trunk_agent),
+        )
         dialled.catch_up()
         return leg
 
     # --- legs ----------------------------------------------------------------------------------
 
-    def _leg(self, call: Call, sip_call_id: str, *, remote: str, dialled: str) -> SipLeg:
+    def _leg(
+        self,
+        call: Call,
+        sip_call_id: str,
+        *,
+        remote: str,
+        dialled: str,
+        transfers: TransferMeans = "bridge",
+    ) -> SipLeg:
         wanted = leg_id_of(sip_call_id or f"{call.handle:x}")
         leg_id = wanted
         copies = 1
         while leg_id in self._legs:  # Only a caller up to no good uses a Call-ID twice.
             copies += 1
             leg_id = f"{wanted}-{copies}"
-        leg = SipLeg(call, leg_id, remote=remote, dialled=dialled, on_ended=self._forget)
+        leg = SipLeg(
+            call,
+            leg_id,
+            remote=remote,
+            dialled=dialled,
+            transfers=transfers,
+            on_ended=self._forget,
+        )
         if not leg.ended.is_set():
             self._legs[leg_id] = leg
         return leg
 
+    def _transfers(self, remote: str, *, by_trunk: bool) -> TransferMeans:
+        """What the line of somebody at this address can do. A trunk may ring us by a number that
+        is not our address there: then it is known by its domain."""
+        trunk = self.settings.trunk
+        found = _URI.match(remote)
+        if trunk and (by_trunk or (found and found["host"] == trunk.domain.partition(":")[0])):
+            return trunk.transfers
+        return self.settings.transfers
+
     def _forget(self, leg: SipLeg) -> None:
         self._legs.pop(leg.leg_id, None)
 
-    async def _agent(self, runtime: Runtime, account: Account) -> UserAgent:
+    async def _agent(self, runtime: Runtime, account: Account, *, by_trunk: bool) -> UserAgent:
         agent = await UserAgent.create(runtime, account, transfer_policy="manual")
-        agent.on_incoming(self._take)
+        agent.on_incoming(lambda call: self._take(call, by_trunk=by_trunk))
         return agent
 
-    def _take(self, call: Call) -> None:
-        dialled = address_in(call.headers.get("To", ""))
-        leg = self._leg(call, call.call_id or "", remote=call.peer or "", dialled=dialled)
+    def _take(self, call: Call, *, by_trunk: bool) -> None:
+        leg = self._leg(
+            call,
+            call.call_id or "",
+            remote=call.peer or "",
+            dialled=address_in(call.headers.get("To", "")),
+            transfers=self._transfers(call.peer or "", by_trunk=by_trunk),
+        )
         log.info("sip_leg_arrived", leg_id=leg.leg_id, pii={"remote": leg.remote})
         task = asyncio.create_task(self._serve(leg))
         self._tasks.add(task)

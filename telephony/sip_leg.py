@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Literal
 
 import structlog
-from baresip import BaresipError, Call, CallState, DigitEvent, Event, StackEvent, StaleHandleError
+from baresip import (
+    BaresipError,
+    Call,
+    CallState,
+    DigitEvent,
+    Event,
+    StackEvent,
+    StaleHandleError,
+    TransferFailed,
+)
 from baresip.errors import split_status
 
-from telephony.call import DigitPressed, HoldChanged, LegAnswered, LegEnded, LegEvent, LegState
+from telephony.call import (
+    TRANSFERRED,
+    DigitPressed,
+    HoldChanged,
+    Leg,
+    LegAnswered,
+    LegEnded,
+    LegEvent,
+    LegState,
+)
+from telephony.errors import NotTransferred
+from telephony.settings import TransferMeans
 from telephony.sip_audio import LEAD_MS, SipAudio
 
 log = structlog.get_logger(__name__)
@@ -22,6 +43,10 @@ DUPLICATE_WITHIN_S = 0.5
 _HOLD_ATTEMPTS = 10
 _HOLD_PAUSE_S = 0.2
 _RELEASE_S = 0.25
+_HOLD_ANSWERED_S = 2.0
+_OUTCOME_S = 600.0
+"""Whoever asks for a transfer decides how long to wait for it, and waits less than this."""
+_REPLACED = " replaced"
 
 
 class DigitFilter:
@@ -48,6 +73,10 @@ def why_closed(text: str, *, ended_by_us: str | None, lost_media: bool = False) 
     """
     if ended_by_us is not None:
         return LegEnded(ended_by_us or "hung_up")
+    if text == "Call transfered":
+        return LegEnded(TRANSFERRED)
+    if text.endswith(_REPLACED):
+        return LegEnded("replaced")
     status, phrase = split_status(text)
     if status is not None:
         return LegEnded(phrase or str(status), status)
@@ -74,9 +103,11 @@ class SipLeg:
         *,
         remote: str,
         dialled: str,
+        transfers: TransferMeans = "bridge",
         on_ended: Callable[[SipLeg], None] | None = None,
     ) -> None:
         self.leg_id = leg_id
+        self.transfers: TransferMeans = transfers
         self.remote = remote
         self.dialled = dialled
         self.state = LegState.RINGING
@@ -88,7 +119,7 @@ class SipLeg:
         self._ended_by_us: str | None = None
         self._digits = DigitFilter()
         self._on_ended = on_ended
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._offer_answered = asyncio.Event()
         call.on(self._on_stack_event)
         call.on_dtmf(self._on_digit)
         if call.state is CallState.ESTABLISHED:
@@ -132,11 +163,8 @@ class SipLeg:
             self._put(HoldChanged(True))
         elif event.event is Event.CALL_RESUME:
             self._put(HoldChanged(False))
-        elif event.event is Event.CALL_TRANSFER:
-            # Whoever may send us anywhere may ring at our expense.
-            refusal = asyncio.create_task(self._refuse_transfer())
-            self._tasks.add(refusal)
-            refusal.add_done_callback(self._tasks.discard)
+        elif event.event is Event.CALL_REMOTE_SDP:
+            self._offer_answered.set()
         elif event.event is Event.CALL_CLOSED:
             self._finish(why_closed(event.text or "", ended_by_us=self._ended_by_us))
 
@@ -230,14 +258,36 @@ class SipLeg:
             await asyncio.sleep(_HOLD_PAUSE_S)
         log.warning("sip_hold_not_changed", leg_id=self.leg_id, held=held, error=reason)
 
+    async def refer(self, to: str | Leg) -> None:
+        """Have this party ring an address, or take over our call with another party, and wait for
+        the outcome; see ``telephony.call.TransferableLeg``.
+
+        Raises:
+            NotTransferred: refused, failed, or not possible.
+        """
+        try:
+            if isinstance(to, str):
+                await self._call.transfer(to, timeout=_OUTCOME_S)
+            elif isinstance(to, SipLeg):
+                for leg in (self, to):
+                    await leg._hold_for_transfer()
+                await self._call.attended_transfer(to._call, timeout=_OUTCOME_S)
+            else:
+                raise NotTransferred("the other party is not on a SIP line")
+        except TransferFailed as failure:
+            raise NotTransferred(str(failure), failure.status or 0) from failure
+        except (BaresipError, ValueError) as error:
+            raise NotTransferred(f"the SIP stack did not transfer: {error}") from error
+
+    async def _hold_for_transfer(self) -> None:
+        """On hold, and the far end has agreed: it may refuse a REFER that crosses an offer."""
+        self._offer_answered.clear()
+        await self.hold(True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HOLD_ANSWERED_S):
+                await self._offer_answered.wait()
+
     def show_caption(
         self, speaker: Literal["caller", "agent"], caption_id: str, text: str, final: bool
     ) -> None:
         """A telephone has no screen."""
-
-    async def _refuse_transfer(self) -> None:
-        log.info("sip_transfer_refused", leg_id=self.leg_id)
-        try:
-            await self._call.reject_transfer()
-        except BaresipError as error:
-            log.info("sip_transfer_refusal_failed", leg_id=self.leg_id, error=str(error))

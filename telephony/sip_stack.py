@@ -38,8 +38,9 @@ def codec_names(codecs: tuple[str, ...]) -> tuple[str, ...]:
 
 def account_parameters(settings: SipSettings) -> tuple[str, ...]:
     """What every account needs: an offered video stream would be answered with a second offer that
-    restarts the audio, and without ``catchall`` a number we do not know gets 404."""
-    parameters = ["video_codecs=none", "catchall=yes"]
+    restarts the audio, and without ``catchall`` a number we do not know gets 404. Whoever may send
+    us anywhere by a REFER may ring at our expense: without ``call_transfer`` it gets 501."""
+    parameters = ["video_codecs=none", "catchall=yes", "call_transfer=no"]
     if encryption := _MEDIA_ENCRYPTION[settings.srtp]:
         parameters.append(f"mediaenc={encryption}")
     return tuple(parameters)

@@ -33,6 +33,8 @@ from telephony.sip_stack import (
         ("Connection timed out [110]", None, LegEnded("no_answer", 408)),
         ("rtp stream error", None, LegEnded("media_lost")),
         ("", None, LegEnded("ended")),
+        ("Call transfered", None, LegEnded("transferred")),
+        ("12-34;to-tag=a;from-tag=b replaced", None, LegEnded("replaced")),
         ("Rejected by user", "drained", LegEnded("drained")),
         ("Rejected by user", "", LegEnded("hung_up")),
     ],

@@ -295,6 +295,9 @@ class HandoffDesk:
                     self._attempt.bridged = True
                 self._close("person")
                 await self._line.change_line(False)
+            case "transferred":  # the call ends now
+                self.bridged = True
+                self._close("transferred")
             case "failed":
                 await self._line.change_line(True)
                 self._close("agent")

@@ -83,9 +83,10 @@ class HandoffRecord:
 
     ``reason`` is the code of ``configs/handoff.yaml``; ``spoken`` the sentence the person hears;
     ``brief`` the story as data (see ``handoff.brief.Brief``); ``state`` the latest word from the
-    gateway; ``outcome`` is ``person``, ``call_back``, ``voicemail``, ``agent`` (again with the
-    agent), ``withdrawn``, ``left`` (the caller hung up), or empty while it is open; ``steps`` are
-    ``{"at", "state", "reason"}`` in order, ``at`` in seconds since 1970.
+    gateway; ``outcome`` is ``person``, ``transferred`` (by the caller's own line), ``call_back``,
+    ``voicemail``, ``agent`` (again with the agent), ``withdrawn``, ``left`` (the caller hung up),
+    or empty while it is open; ``steps`` are ``{"at", "state", "reason"}`` in order, ``at`` in
+    seconds since 1970.
     """
 
     handoff_id: str
