@@ -96,6 +96,57 @@ async def test_a_request_that_does_not_know_the_dialog_changes_nothing(
         assert call.line.legs == 1
 
 
+def refer(call: Dialog, **tags: str) -> bytes:
+    """A REFER to somewhere expensive."""
+    expensive = b"Refer-To: <sip:900123@127.0.0.1:9>\r\nContact:"
+    return call.request("REFER", **tags).replace(b"Contact:", expensive)
+
+
+async def test_a_party_cannot_send_us_elsewhere() -> None:
+    async with dialog() as call:
+        call.send(refer(call))
+        assert await call.phone.final_status() == 501
+        assert call.leg.state is LegState.ANSWERED
+        assert call.line.legs == 1
+
+
+@pytest.mark.parametrize(
+    "tags", [{"from_tag": "forged"}, {"to_tag": "forged"}, {"from_tag": "x", "to_tag": "y"}]
+)
+async def test_a_forged_refer_moves_no_caller(tags: dict[str, str]) -> None:
+    async with dialog() as call:
+        call.send(refer(call, **tags))
+        assert await call.phone.final_status() == 481
+        assert call.leg.state is LegState.ANSWERED
+        assert call.line.legs == 1
+
+
+@pytest.mark.parametrize("subscription", [b"", b"Refer-Sub: false\r\n"])
+async def test_a_refer_of_no_call_at_all_rings_nobody(subscription: bytes) -> None:
+    async with dialog() as call:
+        stray = refer(call).replace(f";tag={call.to_tag}".encode(), b"")
+        stray = stray.replace(b"Call-ID: rough", b"Call-ID: stray").replace(
+            b"Refer-To:", subscription + b"Refer-To:"
+        )
+        call.send(stray)
+        assert await call.phone.final_status() >= 400
+        assert call.leg.state is LegState.ANSWERED
+        assert call.line.legs == 1
+
+
+async def test_a_forged_outcome_of_a_transfer_nobody_asked_for_ends_nothing() -> None:
+    async with dialog() as call:
+        fragment = b"SIP/2.0 200 OK\r\n"
+        notify = call.request("NOTIFY").replace(
+            b"Content-Length: 0\r\n",
+            b"Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n"
+            b"Content-Type: message/sipfrag\r\nContent-Length: %d\r\n" % len(fragment),
+        )
+        call.send(notify + fragment)
+        assert await call.phone.final_status() >= 400
+        assert call.leg.state is LegState.ANSWERED
+
+
 async def test_a_cancel_of_somebody_elses_call_is_refused() -> None:
     async with dialog() as call:
         call.send(call.request("CANCEL", from_tag="forged", cseq=1))
