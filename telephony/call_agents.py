@@ -13,6 +13,7 @@ from telephony.agent_link import AgentLink, AgentStream
 from telephony.call import CallStage
 from telephony.call_life import CallParts
 from telephony.call_people import CallPeople
+from telephony.call_recording import CallRecording
 from telephony.caller_line import CallerLine
 from telephony.clock import within
 from telephony.conversation import Conversation
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 PROMPT_AFTER_MS = 700
 """A caller whose agent vanished hears the hold prompt after this much silence."""
+GREETS_WITHIN_S = 3.0
+"""An agent that waits for its turn to greet has so long, once it has come."""
 PEOPLE_AGAIN_S = 5.0
 """While agents are off the phones, people are asked again after so long."""
 
@@ -39,6 +42,7 @@ class CallAgents:
         line: CallerLine,
         people: CallPeople,
         link: AgentLink,
+        recording: CallRecording,
         *,
         alarm: Callable[[str, str], None],
         on_note: Callable[[Note], None],
@@ -49,6 +53,7 @@ class CallAgents:
             line: accepts the caller once an agent is there.
             people: take over where no agent can be had.
             link: the way to agents.
+            recording: what the caller hears first, and whether they are recorded.
             alarm: tells whoever watches, by a code and a sentence.
             on_note: an agent tells of a turn.
         """
@@ -61,6 +66,7 @@ class CallAgents:
         self._line = line
         self._people = people
         self._link = link
+        self._recording = recording
         self._alarm = alarm
         self._on_note = on_note
         self._steering = Steering(parts.clock)
@@ -159,6 +165,9 @@ class CallAgents:
             dialled=caller.dialled,
             line=caller.kind,
             resumed=self._resumed,
+            disclose=self._recording.discloses and not self._resumed,
+            opening=not self._recording.opened.is_set(),
+            recorded=self._recording.recorded,
         )
 
     # --- while one has the caller ----------------------------------------------------------------
@@ -182,7 +191,10 @@ class CallAgents:
             on_key=lambda digit: keys.press(caller, digit),
             on_note=self._on_note,
             on_steered=self._steering.take_answer,
+            on_consent=self._recording.hear_answer,
+            on_pause=self._recording.heed_pause,
         )
+        self._recording.catch_up()
         if self._unsent_resume is not None:
             stream.send(self._unsent_resume)
             self._unsent_resume = None
@@ -204,6 +216,8 @@ class CallAgents:
         if not patience_s:
             return
         await self._clock.sleep_until(self._clock.now_s() + patience_s)
+        await self._recording.opened.wait()
+        await self._clock.sleep_until(self._recording.opened_s + GREETS_WITHIN_S)
         if not self._media.agent_spoke and self._people.hand_over is None:
             stream.give_up("silent")
 

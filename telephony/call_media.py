@@ -19,14 +19,13 @@ from telephony.audio import SILENCE, Concealer, faded_out, in_frames
 from telephony.bridge import Hearing, Party, heard_by, heard_while_changing, hearing
 from telephony.call import CallStage, HumanStage, Leg, LegState, SupervisorMode, next_stage
 from telephony.media_stream import FRAME_MS, OVERHEARD_MS, Mark, Message, Overheard
+from telephony.opening import Opening
 from telephony.playout import Playout, Prompt
 from telephony.prompt_player import PromptPlayer
-from telephony.recording import Recording
+from telephony.recorder import Recorder
 
 log = structlog.get_logger(__name__)
 
-KEYS_UNRECORDED_MS = 5_000
-"""After a key: the time a caller takes between two, and the echo of the last."""
 MAX_UNSENT_MS = 200
 """A leg that has this much unsent is given nothing more for now."""
 CATCH_UP_UNSENT_MS = 60
@@ -40,7 +39,7 @@ class CallMedia:
         self,
         caller: Leg,
         hold_tone: Prompt,
-        recording: Recording | None = None,
+        recorder: Recorder | None = None,
         *,
         assistant: bool = False,
         on_change: Callable[[], None] = lambda: None,
@@ -49,7 +48,7 @@ class CallMedia:
         Args:
             caller: the leg the call came on.
             hold_tone: for a caller who waits while a person is rung.
-            recording: takes both sides.
+            recorder: is given both sides, and knows which it may keep.
             assistant: the agent goes on hearing the call while a person has the caller.
             on_change: called when the stage or who is on the line changes.
         """
@@ -58,7 +57,10 @@ class CallMedia:
         self.caller = caller
         self.caller_held = False
         self.stage = CallStage.RINGING
-        self.recording = recording
+        self.recorder = recorder
+        self.opening: Opening | None = None
+        """What the caller hears before anything else, and perhaps answers; while it lasts, an
+        agent's words and all prompts wait."""
         self.stream: AgentStream | None = None
         self.agent_spoke = False
         """The agent on the present stream has sent audio."""
@@ -72,8 +74,6 @@ class CallMedia:
         self.reply_begun = asyncio.Event()
         """The first frames of a reply are with the leg; ``note_sent`` tells when they leave."""
         self._playout = Playout()
-        self._unrecorded_frames = 0
-        """So many frames more are kept as silence."""
         self._for_recording: deque[bytes] = deque()
         """Given to the caller's leg and not yet to the recording, which takes one a tick."""
         self._refusing = False
@@ -114,6 +114,8 @@ class CallMedia:
         """
         changed = self.stage is not stage
         self.stage = next_stage(self.stage, stage)
+        if self.opening and stage in (CallStage.BRIDGED, CallStage.CLOSING, CallStage.ENDED):
+            self.opening.abandon()
         if changed:
             self._on_change()
 
@@ -173,6 +175,8 @@ class CallMedia:
             self._count(self._supervisor_concealer, Party.SUPERVISOR)
             self._supervisor_concealer = Concealer(rises=True)
         self.supervisor, self.supervisor_mode = leg, mode
+        if self.opening and self.taken_over:
+            self.opening.abandon()
         if Party.AGENT in before[Party.CALLER] and not self._agent_is_heard():
             self._prompts.stop()
             if self._playout.buffered_ms and not self.caller_held:
@@ -223,7 +227,7 @@ class CallMedia:
 
     def clear_agent_audio(self) -> None:
         """Drop what has not been heard, here and in the leg, and tell the agent what was."""
-        if self._others_are_heard():  # what the leg holds is theirs, too
+        if self._others_are_heard() or self._opens():  # what the leg holds is theirs, too
             self._forget_agent_audio(0)
             return
         self._forget_agent_audio(self.caller.unsent_ms)
@@ -263,20 +267,9 @@ class CallMedia:
         if supervisor and _has_room(supervisor, catching_up):
             supervisor.send_frame(_mixed(Party.SUPERVISOR, frames, before, who))
         self._let_overhear(heard)
-        if self.recording:
-            if self._unrecorded_frames:
-                self._unrecorded_frames -= 1
-                self.recording.add(SILENCE, SILENCE)
-            else:
-                self.recording.add(frames[Party.CALLER], heard)
+        if self.recorder:
+            self.recorder.add(frames[Party.CALLER], heard)
         self._settle()
-
-    def keep_keys_unrecorded(self) -> None:
-        """The caller presses keys, perhaps a card's: from now until after the last one both sides
-        are silence in the recording."""
-        self._unrecorded_frames = KEYS_UNRECORDED_MS // FRAME_MS
-        if self.recording:
-            self.recording.forget_latest()
 
     def note_sent(self, since_tick_ms: int) -> bool:
         """Between ticks: tell the agent as soon as its reply's first packet has left.
@@ -315,6 +308,9 @@ class CallMedia:
             self.stream.send(Overheard(base64.b64encode(self._overheard).decode()))
             self._overheard.clear()
 
+    def _opens(self) -> bool:
+        return self.opening is not None and not self.opening.over
+
     def _agent_is_heard(self) -> bool:
         return Party.AGENT in self.hearing[Party.CALLER]
 
@@ -330,6 +326,7 @@ class CallMedia:
             and not self.caller_held
             and self._agent_is_heard()
             and not self._others_are_heard()
+            and not self._opens()
         )
 
     def _send_ahead(self) -> None:
@@ -356,6 +353,13 @@ class CallMedia:
         """Add what agent or prompt say in this frame; at most one of them speaks."""
         if not self.caller.unsent_ms:
             self._playout.note_leg_dry()
+        if self.opening is not None and self._opens():
+            if self.caller_held:
+                return
+            if (frame := self.opening.next_frame(self.caller.unsent_ms)) is not None:
+                frames[Party.PROMPT] = frame
+                self._playout.note_other_frame()
+            return
         agent_frame = None
         if Party.AGENT in hears and not self.caller_held:
             agent_frame = self._playout.pop_frame()

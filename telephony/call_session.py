@@ -23,17 +23,19 @@ from telephony.call_backs import KeptCallBack
 from telephony.call_life import CallLife, CallParts
 from telephony.call_media import CallMedia
 from telephony.call_people import CallPeople
+from telephony.call_recording import CallRecording
 from telephony.call_view import CallTimes, CallView
 from telephony.caller_line import CallerLine
 from telephony.clock import FRAME_S, Clock, FramePacer, ticks, within
 from telephony.events import EventFeed
 from telephony.handover import Dial
 from telephony.key_presses import KeyPresses
+from telephony.law import Law, RecordingRule, law_for
 from telephony.media_stream import Note
 from telephony.people import People
 from telephony.prompt_player import TAIL_MS
 from telephony.prompts import PromptName, Prompts
-from telephony.recording import Recording
+from telephony.recorder import Recorder
 from telephony.routing import Destination, dialled_route
 from telephony.settings import GatewaySettings
 from telephony.supervision import Supervision
@@ -64,6 +66,7 @@ class CallSession:
         feed: EventFeed | None = None,
         people: People | None = None,
         called_back: KeptCallBack | None = None,
+        law: Law | None = None,
     ) -> None:
         """
         Args:
@@ -77,6 +80,7 @@ class CallSession:
             feed: is told of the call.
             people: queues and promises, shared by all calls.
             called_back: this caller is rung as promised.
+            law: what comes before a recording, by place; ``None``: the strictest everywhere.
         """
         self.call_id = call_id
         self.route = dialled_route(caller.dialled)
@@ -85,18 +89,33 @@ class CallSession:
         self._caller = caller
         self._prompts = prompts
         self._clock = clock
-        recording = None
-        if settings.recording.enabled:
-            recording = Recording(Path(settings.recording.folder) / f"{call_id}.wav")
+        law = law or Law()
+        held = law_for(law, caller.remote, caller.dialled)
+        kept = settings.recording.enabled and held.recording is not RecordingRule.NEVER
+        self.recorder = Recorder(
+            Path(settings.recording.folder) / f"{call_id}.wav" if kept else None,
+            held,
+            on_change=self._changed,
+            on_failed=self._tell_recording_failed,
+        )
         self._times = CallTimes(clock)
         self._told: CallView | None = None
         """The call as listeners know it."""
         self.media = CallMedia(
             caller,
             prompts.on_wait(),
-            recording,
+            self.recorder,
             assistant=settings.silent_assistant,
             on_change=self._changed,
+        )
+        self.recording = CallRecording(
+            held,
+            law.answer_s,
+            media=self.media,
+            recorder=self.recorder,
+            prompts=prompts,
+            clock=clock,
+            alarm=self.alarm,
         )
         self._life = CallLife()
         self._keys = KeyPresses()
@@ -123,7 +142,13 @@ class CallSession:
             on_change=self._changed,
         )
         self.agents = CallAgents(
-            parts, self._line, self.people, link, alarm=self.alarm, on_note=self._pass_on
+            parts,
+            self._line,
+            self.people,
+            link,
+            self.recording,
+            alarm=self.alarm,
+            on_note=self._pass_on,
         )
         self.supervision = Supervision(
             self.media,
@@ -146,6 +171,8 @@ class CallSession:
         )
         self._told = self.view()
         self._feed.publish("call_began", call=self._told.as_dict())
+        if destination in (Destination.AGENT, Destination.HUMAN):
+            self.recording.begin()
         try:
             await self._life.run(
                 self._line.watch(),
@@ -180,6 +207,9 @@ class CallSession:
     def alarm(self, code: str, message: str) -> None:
         """Tell whoever watches that this call needs somebody's eyes."""
         self._feed.publish("alarm", call_id=self.call_id, code=code, message=message)
+
+    def _tell_recording_failed(self) -> None:
+        self.alarm("recording_failed", "The recording cannot be written: the call goes on without.")
 
     # --- the clock -----------------------------------------------------------------------------
 
@@ -266,8 +296,7 @@ class CallSession:
         if media.stream:
             work.append(media.stream.close(self._life.outcome))
             media.detach()
-        if media.recording:
-            work.append(asyncio.to_thread(media.recording.close))
+        work.append(asyncio.to_thread(self.recorder.close))
         for result in await asyncio.gather(*work, return_exceptions=True):
             if isinstance(result, BaseException):
                 log.error("call_not_freed", exc_info=result)

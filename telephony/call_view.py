@@ -32,6 +32,8 @@ class CallView:
     waiting_s: float | None
     supervisor: dict[str, str] | None
     handoff: dict[str, str] | None
+    recording: dict[str, Any]
+    """``state``, ``why`` and ``since_ms`` (see ``telephony.recorder``)."""
 
     def differs_from(self, other: CallView | None) -> bool:
         """In more than how much time has passed."""
@@ -84,6 +86,7 @@ class CallTimes:
             waiting_s=None if waiting_s is None or taken_over else round(waiting_s, 3),
             supervisor={"name": visit.name, "mode": visit.mode.value} if visit else None,
             handoff=session.people.told,
+            recording=session.recorder.as_dict(),
         )
 
     def _unix(self, when_s: float | None) -> float | None:

@@ -56,7 +56,10 @@ class CallerLine:
                     self._media.caller_held = held
                     log.info("caller_hold_changed", held=held)
                 case DigitPressed(digit, duration_ms):
-                    self._media.keep_keys_unrecorded()
+                    if self._media.opening and self._media.opening.press(digit):
+                        continue
+                    if self._media.recorder:
+                        self._media.recorder.keep_keys_out()
                     if self._media.stage is CallStage.BRIDGED and self._media.human:
                         self._keys.press(self._media.human, digit)
                     else:

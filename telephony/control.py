@@ -74,6 +74,12 @@ class SteerBody(Body):
     say: bool = False
 
 
+class RecordingBody(Body):
+    paused: bool
+    name: Name
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)] = ""
+
+
 class HandoffBody(Body):
     decision: Literal["accept", "decline"]
     name: Name
@@ -142,6 +148,7 @@ class ControlServer:
                 web.post("/v1/calls/{call_id}/hand-back", self._hand_back),
                 web.post("/v1/calls/{call_id}/leave", self._leave),
                 web.post("/v1/calls/{call_id}/steer", self._steer),
+                web.post("/v1/calls/{call_id}/recording", self._recording),
                 web.post("/v1/calls/{call_id}/handoff", self._handoff),
                 web.post("/v1/calls/{call_id}/end", self._end),
             ]
@@ -331,6 +338,14 @@ class ControlServer:
         session, wish = self._session(request), await _body(request, SteerBody)
         accepted, reason = await session.agents.steer(wish.text, say=wish.say)
         return web.json_response({"accepted": accepted, "reason": reason})
+
+    async def _recording(self, request: web.Request) -> web.Response:
+        """Pause the recording, or end every pause; asked again, ``changed`` is false."""
+        session, wish = self._session(request), await _body(request, RecordingBody)
+        if wish.paused and not wish.reason:
+            raise ControlRefused(422, "invalid", "reason: say why the recording is paused.")
+        changed = session.recording.supervise(paused=wish.paused, reason=wish.reason, by=wish.name)
+        return web.json_response({"call": session.view().as_dict(), "changed": changed})
 
     async def _handoff(self, request: web.Request) -> web.Response:
         """The person who is asked to take the caller says so by click."""

@@ -19,11 +19,13 @@ from telephony.media_stream import (
     CallBack,
     Caption,
     Clear,
+    Consent,
     Dtmf,
     Mark,
     MediaStreamError,
     Message,
     Note,
+    Pause,
     Steered,
     Stop,
     Transfer,
@@ -65,6 +67,8 @@ class Conversation:
         on_key: Callable[[str], None],
         on_note: Callable[[Note], None],
         on_steered: Callable[[Steered], None],
+        on_consent: Callable[[Consent], None],
+        on_pause: Callable[[Pause], None],
     ) -> None:
         self._stream = stream
         self._media = media
@@ -77,6 +81,8 @@ class Conversation:
         self._on_key = on_key
         self._on_note = on_note
         self._on_steered = on_steered
+        self._on_consent = on_consent
+        self._on_pause = on_pause
 
     async def run(self) -> int:
         """Listen to the agent until its stream is lost, then close it.
@@ -127,6 +133,10 @@ class Conversation:
                 self._on_note(item)
             case Steered():
                 self._on_steered(item)
+            case Consent():
+                self._on_consent(item)
+            case Pause():
+                self._on_pause(item)
             case Stop():
                 self._on_stop()
             case _:

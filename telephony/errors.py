@@ -144,3 +144,9 @@ class SteerUnanswered(SupervisionRefused):
 
     code = "steer_unanswered"
     retryable = True
+
+
+class NotRecorded(SupervisionRefused):
+    """There is no recording to pause or to resume."""
+
+    code = "not_recorded"

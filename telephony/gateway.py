@@ -28,6 +28,7 @@ from telephony.errors import GatewayError, LineFailed, LineUnavailable
 from telephony.events import EventFeed
 from telephony.handover import Dial
 from telephony.kill_switch import KillSwitch, SwitchFile, SwitchState
+from telephony.law import Law, read_law
 from telephony.people import People
 from telephony.prompts import Prompts
 from telephony.realtime import ask_for_priority
@@ -52,6 +53,7 @@ class Gateway:
         dial: Dial | None = None,
         clock: Clock | None = None,
         prompts: Prompts | None = None,
+        law: Law | None = None,
     ) -> None:
         self.settings = settings
         self.dial = dial
@@ -63,6 +65,7 @@ class Gateway:
         self.switch.on_change(self._heed)
         self._clock = clock or LoopClock()
         self._prompts = prompts or Prompts.load(settings.prompts)
+        self._law = law or Law()
         self._link = AgentLink(settings.agent, os.environ.get(settings.agent.token_env, ""))
         self.people = People(settings, self._clock)
         """The queues of callers who wait for a person, and the call-backs."""
@@ -129,6 +132,7 @@ class Gateway:
             feed=self.feed,
             people=self.people,
             called_back=called_back,
+            law=self._law,
         )
         session.agents.heed(self.switch.state)
         self._calls[call_id] = session
@@ -240,7 +244,9 @@ async def serve(settings: GatewaySettings) -> None:
     check_exposure(settings)
     if settings.realtime:
         ask_for_priority()
-    gateway = Gateway(settings, prompts=await asyncio.to_thread(Prompts.load, settings.prompts))
+    law = await asyncio.to_thread(read_law, settings.law)
+    prompts = await asyncio.to_thread(Prompts.load, settings.prompts)
+    gateway = Gateway(settings, prompts=prompts, law=law)
     stop = _signalled(gateway)
     sip: SipLine | None = None
     ringing_back: asyncio.Task[None] | None = None

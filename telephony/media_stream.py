@@ -12,9 +12,9 @@ own media streams (``start``, ``dtmf``, ``mark``, ``clear``, ``stop``), plus ``t
 ``resume`` for handing the caller to a person (``announcement``, ``withdraw`` and ``call_back`` go
 with them), ``playout`` and ``cleared`` for what was really heard, ``caption`` for the words on a
 web caller's page, ``steer`` and ``steered`` for what a supervisor wants said or done, ``note`` for
-what only the agent knows of the call, and ``overheard`` for an agent that assists a person in
-silence. Unknown events are ignored, so either
-side may learn new ones first.
+what only the agent knows of the call, ``overheard`` for an agent that assists a person in silence,
+and ``opening``, ``consent`` and ``pause`` for whether a call may be recorded. Unknown events are
+ignored, so either side may learn new ones first.
 
 ``parse`` and ``encode`` are pure; both sides use them, and so can any other gateway.
 """
@@ -68,6 +68,12 @@ class Start:
     line: Literal["sip", "webrtc"] = "sip"
     resumed: bool = False
     """True when this call was already answered by an agent that went away."""
+    disclose: bool = False
+    """The agent's first words say that it is a machine."""
+    opening: bool = False
+    """The gateway speaks first: ``opening`` says when it is the agent's turn to greet."""
+    recorded: bool = False
+    """The call is being recorded, as far as that is settled."""
     sample_rate_hz: int = SAMPLE_RATE_HZ
     version: int = VERSION
 
@@ -101,6 +107,22 @@ class Cleared:
     played_ms: int
     dropped_ms: int
     at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How the gateway's own first words go: ``asked`` when the question whether the call may be
+    recorded has been heard to its end, ``over`` when the caller is the agent's.
+
+    What the agent says before ``over`` is kept, and played after it. ``permission`` (with ``over``)
+    is how it ended: ``notice_heard``, ``agreed_by_word``, ``agreed_by_key``, ``refused``,
+    ``unanswered`` or ``not_heard``; only with the first three the call is ``recorded``.
+    """
+
+    event: ClassVar[str] = "opening"
+    state: Literal["asked", "over"]
+    permission: str = ""
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +283,25 @@ class Caption:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """What the caller answered to the opening's question, or ``no`` at any later time: they do not
+    want to be recorded any more. Only a yes to the whole question, and to nothing else, counts."""
+
+    event: ClassVar[str] = "consent"
+    answer: Literal["yes", "no", "unclear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Keep payment data out of the recording: from ``back_ms`` ago (as far as that is not on disk
+    yet) until the same message with ``on`` false. The recording keeps time with silence."""
+
+    event: ClassVar[str] = "pause"
+    on: bool
+    back_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Steered:
     """Answer to ``steer``. ``reason`` says why not, in words a supervisor may read."""
 
@@ -288,6 +329,7 @@ Message: TypeAlias = (
     Start
     | Playout
     | Cleared
+    | Opening
     | Resume
     | Steer
     | Overheard
@@ -300,6 +342,8 @@ Message: TypeAlias = (
     | Withdraw
     | Clear
     | Caption
+    | Consent
+    | Pause
     | Steered
     | Note
 )

@@ -1,8 +1,10 @@
 """Stereo recordings: the caller left, everything the caller hears right.
 
-Writing happens on a thread behind a bounded queue; when the disk is too slow for it, the newest
-frames are dropped and counted. Whatever a crash leaves is a valid WAV file, because the header is
-brought up to date with every block written.
+What is recorded can be held back for some seconds before it goes to the disk, so that what turns
+out to be a card number can still be silenced. Beside the file a second one, in JSON, says by which
+permission it was made and when it was paused. Writing happens on a thread behind a bounded queue;
+when the disk is too slow for it, the newest frames are dropped and counted. Whatever a crash leaves
+is a valid WAV file, because the header is brought up to date with every block written.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ import os
 import queue
 import threading
 import wave
+from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -38,35 +41,53 @@ def interleaved(left: bytes, right: bytes) -> bytes:
 
 
 class Recording:
-    """One call's file. ``add`` never blocks; a file that cannot be written never ends a call.
+    """One call's file. ``add`` never blocks; a file that cannot be written never ends a call."""
 
-    While paused both sides are silence, so that times in the file stay times of the call.
-    """
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, held_back_ms: int = 0, began_ms: int = 0) -> None:
+        """
+        Args:
+            path: the WAV file; its description is beside it, as ``.json``.
+            held_back_ms: sound stays in memory for so long, and can be silenced till then.
+            began_ms: so much silence stands for what came before.
+        """
         self.path = path
-        self.paused = False
         self.failed = False
         """The file could not be opened or written; what follows is lost."""
+        self._held_back = held_back_ms // FRAME_MS
+        self._held: deque[tuple[bytes, bytes]] = deque()
         self._left = bytearray()
         self._right = bytearray()
         self._frames = 0
+        self._description = ""
+        self._began_ms = began_ms
         self._blocks: queue.Queue[bytes | None] = queue.Queue(MAX_QUEUED_BLOCKS)
         self._thread = threading.Thread(target=self._write, name="recording", daemon=True)
         self._thread.start()
 
     def add(self, caller: bytes, heard: bytes) -> None:
         """20 ms of both sides."""
-        self._left += SILENCE if self.paused else caller
-        self._right += SILENCE if self.paused else heard
-        self._frames += 1
-        if self._frames >= BLOCK_FRAMES:
-            self._hand_over()
+        self._held.append((caller, heard))
+        while len(self._held) > self._held_back:
+            self._gather(*self._held.popleft())
 
-    def forget_latest(self) -> None:
-        """Silence instead of what is not handed over yet: up to a second of both sides."""
-        self._left[:] = bytes(len(self._left))
-        self._right[:] = bytes(len(self._right))
+    def forget_latest(self, ms: int = 1_000) -> int:
+        """Silence instead of the latest ``ms`` of both sides, as far as they are not on their way
+        to the disk; how many ms that was."""
+        held = min(len(self._held), -(-ms // FRAME_MS))
+        for place in range(len(self._held) - held, len(self._held)):
+            self._held[place] = (SILENCE, SILENCE)
+        gathered = min(self._frames, -(-ms // FRAME_MS) - held)
+        if gathered > 0:
+            size = gathered * len(SILENCE)
+            self._left[-size:] = bytes(size)
+            self._right[-size:] = bytes(size)
+        return (held + max(0, gathered)) * FRAME_MS
+
+    def describe(self, text: str) -> None:
+        """Write this beside the file, in place of what is there; soon, and at the end for sure."""
+        self._description = text
+        with suppress(queue.Full):
+            self._blocks.put_nowait(b"")
 
     def flush(self) -> None:
         """Wait until every whole second so far is in the file. Blocks."""
@@ -74,6 +95,8 @@ class Recording:
 
     def close(self) -> None:
         """Write what is left and close the file. Blocks until the disk is done."""
+        while self._held:
+            self._gather(*self._held.popleft())
         self._hand_over()
         while self._thread.is_alive():
             try:
@@ -82,6 +105,13 @@ class Recording:
             except queue.Full:
                 continue
         self._thread.join()
+
+    def _gather(self, caller: bytes, heard: bytes) -> None:
+        self._left += caller
+        self._right += heard
+        self._frames += 1
+        if self._frames >= BLOCK_FRAMES:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         if not self._frames:
@@ -107,8 +137,11 @@ class Recording:
                 out.setnchannels(2)
                 out.setsampwidth(2)
                 out.setframerate(SAMPLE_RATE_HZ)
+                out.writeframes(bytes(2 * self._began_ms // FRAME_MS * len(SILENCE)))
             while (block := self._blocks.get()) is not None:
-                if not self.failed:
+                if not block:
+                    self._write_description()
+                elif not self.failed:
                     with self._failing():
                         out.writeframes(block)  # brings the header up to date
                         file.flush()
@@ -116,6 +149,17 @@ class Recording:
             if not self.failed:
                 with self._failing():
                     out.close()
+            self._write_description()
+
+    def _write_description(self) -> None:
+        if not self._description or self.failed:
+            return
+        unfinished = self.path.with_name(f".{self.path.stem}.json")
+        with self._failing():
+            opened = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(opened, "w", encoding="utf-8") as file:
+                file.write(self._description)
+            os.replace(unfinished, self.path.with_suffix(".json"))
 
     @contextmanager
     def _failing(self) -> Iterator[None]:

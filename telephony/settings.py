@@ -293,6 +293,10 @@ class GatewaySettings(Section):
     agent: AgentLinkSettings = AgentLinkSettings()
     human: HumanLineSettings = HumanLineSettings()
     recording: RecordingSettings = RecordingSettings()
+    law: Path = Field(
+        Path("configs/law.yaml"),
+        description="What comes before a recording, and when the agent says what it is, by place",
+    )
     control: ControlSettings = ControlSettings()
     kill_switch: Path = Field(
         DEFAULT_PATH,

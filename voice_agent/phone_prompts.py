@@ -23,6 +23,11 @@ SENTENCES = {
         "a person will be with you as soon as possible."
     ),
     "cut_off": "I'm sorry, we were cut off. Please stay on the line.",
+    "notice": "This call is recorded for quality and training.",
+    "consent": (
+        "May we record this call for quality and training? Please say yes or press one, "
+        "or say no or press two."
+    ),
     "goodbye": (
         "I'm sorry, nobody can take your call at the moment. Please try again later. Goodbye."
     ),

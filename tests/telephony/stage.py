@@ -11,6 +11,7 @@ import numpy as np
 from telephony.call import LegState
 from telephony.call_media import CallMedia
 from telephony.gateway import Gateway
+from telephony.law import Disclosure, Law, RecordingRule, Rule
 from telephony.media_stream import FRAME_BYTES
 from telephony.prompts import PromptName, Prompts, soft_tone
 from telephony.settings import GatewaySettings
@@ -24,12 +25,16 @@ def voice(value: int, frames: int = 1) -> bytes:
 
 HOLD, TROUBLE, GOODBYE = voice(101), voice(102), voice(103)
 SWITCHED, CUT_OFF = voice(104), voice(105)
+NOTICE, QUESTION = voice(106), voice(107)
+UNANNOUNCED = Rule(recording=RecordingRule.UNANNOUNCED, ai_disclosure=Disclosure.WHEN_ASKED)
 
 
 class Stage:
     """Clock, human line, prompts and gateway around one fake agent."""
 
-    def __init__(self, agent: FakeAgent, settings: dict[str, object]) -> None:
+    def __init__(
+        self, agent: FakeAgent, settings: dict[str, object], law: Law | None = None
+    ) -> None:
         self.agent = agent
         self.clock = HandClock()
         self.line = FakeLine()
@@ -46,9 +51,12 @@ class Stage:
                     PromptName.GOODBYE: [GOODBYE],
                     PromptName.SWITCHED: [SWITCHED],
                     PromptName.CUT_OFF: [CUT_OFF],
+                    PromptName.NOTICE: [NOTICE] * 3,
+                    PromptName.CONSENT: [QUESTION] * 3,
                 },
                 soft_tone(),
             ),
+            law=law or Law(otherwise=UNANNOUNCED),
         )
         self.calls: list[asyncio.Task[None]] = []
 
@@ -81,10 +89,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(**settings: object) -> AsyncIterator[Stage]:
+async def staged(law: Law | None = None, **settings: object) -> AsyncIterator[Stage]:
     """A stage with its own agent, torn down afterwards."""
     async with FakeAgent() as agent:
-        stage = Stage(agent, settings)
+        stage = Stage(agent, settings, law)
         try:
             yield stage
         finally:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from telephony.call import DigitPressed, HoldChanged, LegEnded, LegState
-from telephony.call_media import KEYS_UNRECORDED_MS
 from telephony.media_stream import (
     FRAME_BYTES,
     SAMPLE_RATE_HZ,
@@ -22,6 +21,7 @@ from telephony.media_stream import (
     Start,
     Stop,
 )
+from telephony.recorder import KEYS_UNRECORDED_MS
 from tests.telephony.fakes import FakeLeg, eventually
 from tests.telephony.stage import staged, voice
 
@@ -215,9 +215,9 @@ async def test_a_recording_has_the_caller_left_and_what_the_caller_hears_right(
         caller.speak(voice(5), voice(5))
         await stage.say(agent, voice(9, 1))
         await stage.clock.advance(0.04)
-        recording = stage.media().recording
-        assert recording is not None
-        recording.paused = True
+        recorder = stage.media().recorder
+        assert recorder is not None
+        recorder.pause("supervisor", "asked to")
         caller.speak(voice(6))
         await stage.clock.advance(0.02)
         caller.tell(LegEnded("bye"))

@@ -31,15 +31,45 @@ def test_sides_are_interleaved() -> None:
     assert interleaved(b"\1\0\2\0", b"\3\0\4\0") == b"\1\0\3\0\2\0\4\0"
 
 
-def test_both_sides_are_written_and_pauses_are_silent(tmp_path: Path) -> None:
-    recording = Recording(tmp_path / "new" / "call.wav")
+def test_both_sides_are_written_behind_silence_for_what_came_before(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "new" / "call.wav", began_ms=40)
     recording.add(says(1), says(2))
-    recording.paused = True
-    recording.add(says(3), says(4))
-    recording.paused = False
     recording.add(says(5), SILENCE)
     recording.close()
-    assert channels(recording.path) == ([1, 0, 5], [2, 0, 0])
+    assert channels(recording.path) == ([0, 0, 1, 5], [0, 0, 2, 0])
+
+
+def test_what_is_held_back_is_not_on_disk_and_can_be_silenced(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "call.wav", held_back_ms=2_000)
+    for number in range(3 * BLOCK_FRAMES):
+        recording.add(says(number + 1), SILENCE)
+    recording.flush()
+    with wave.open(str(recording.path)) as file:
+        assert file.getnframes() == BLOCK_FRAMES * FRAME_SAMPLES
+    assert recording.forget_latest(2_500) == 2_000, "the rest is on its way to the disk"
+    recording.close()
+    left, _ = channels(recording.path)
+    assert left == [*range(1, BLOCK_FRAMES + 1), *[0] * 2 * BLOCK_FRAMES]
+
+
+def test_what_is_gathered_for_the_next_block_is_silenced_as_well(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "call.wav", held_back_ms=40)
+    for number in range(5):
+        recording.add(says(number + 1), SILENCE)
+    assert recording.forget_latest(60) == 60
+    recording.close()
+    assert channels(recording.path)[0] == [1, 2, 0, 0, 0]
+
+
+def test_the_description_is_beside_the_file_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "call.wav")
+    recording.describe("first")
+    recording.describe("last")
+    recording.close()
+    described = tmp_path / "call.json"
+    assert described.read_text() == "last"
+    assert stat.S_IMODE(described.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["call.json", "call.wav"]
 
 
 def test_what_is_forgotten_is_silent_and_times_stay_true(tmp_path: Path) -> None:
