@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from telephony.settings import GatewaySettings, Section
 from voice_agent.console.settings import ConsoleSettings
 from voice_agent.knowledge.sources.settings import SourceList
+from voice_agent.yaml_file import read_yaml
 
 
 class ConfigError(Exception):
@@ -331,24 +331,7 @@ def load(path: Path) -> Settings:
     Raises:
         ConfigError: with one line that says which key is wrong and why.
     """
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path}: is not valid YAML: {reason}") from error
-    try:
-        return Settings.model_validate(raw or {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            reason = f"unknown key `{key}`"
-        else:
-            said = first["msg"].removeprefix("Value error, ")
-            reason = f"`{key}`: {said[:1].lower()}{said[1:]}" if key else said
-        raise ConfigError(f"{path}: {reason}") from error
+    return read_yaml(path, Settings, ConfigError)
 
 
 def secret(variable: str) -> str:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from telephony.settings import Section
+from voice_agent.yaml_file import read_yaml
 
 MANIFEST = Path(__file__).resolve().parent.parent / "configs" / "models.yaml"
 STAMP = ".pulled.json"
@@ -137,18 +137,7 @@ def read_manifest(path: Path = MANIFEST) -> Manifest:
     Raises:
         ManifestError: with one line that says what is wrong.
     """
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Manifest.model_validate(raw)
-    except OSError as error:
-        raise ManifestError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ManifestError(f"{path}: is not valid YAML: {reason}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ManifestError(f"{path}: `{key}`: {first['msg'].lower()}") from error
+    return read_yaml(path, Manifest, ManifestError)
 
 
 def locate(folder: Path, name: str) -> Path:

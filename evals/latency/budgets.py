@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from evals.latency.figures import BY_NAME, FIGURES, Figure
 from telephony.settings import Section
+from voice_agent.yaml_file import read_yaml
 
 BUDGETS = Path("configs/bench.yaml")
 
@@ -62,21 +62,7 @@ def read_budgets(path: Path) -> dict[str, Budget]:
     Raises:
         BudgetError: the file is not there, is no YAML, or has a figure or key that is unknown.
     """
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BudgetError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BudgetError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
-    try:
-        return _File.model_validate(raw).budgets
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            said, key = f"unknown key `{key}`", ""
-        raise BudgetError(f"{path}: {f'`{key}`: ' if key else ''}{said}") from error
+    return read_yaml(path, _File, BudgetError).budgets
 
 
 def held(summary: Mapping[str, Any], budgets: Mapping[str, Budget]) -> list[Held]:

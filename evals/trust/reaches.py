@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from telephony.settings import Section
+from voice_agent.yaml_file import read_yaml
 
 REACHES = Path("configs/trust.yaml")
 
@@ -69,19 +68,7 @@ def read_reaches(path: Path = REACHES) -> dict[str, Reach]:
     Raises:
         ReachError: the file is not there, is no YAML, or says something else.
     """
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return _File.model_validate(raw).reaches
-    except OSError as error:
-        raise ReachError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ReachError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ReachError(
-            f"{path}: `{key}`: {first['msg'].removeprefix('Value error, ')}"
-        ) from error
+    return read_yaml(path, _File, ReachError).reaches
 
 
 def held(figures: Mapping[str, float], reaches: Mapping[str, Reach]) -> list[Held]:

@@ -60,7 +60,7 @@ def test_the_projects_budgets_hold_what_was_promised() -> None:
         ("budgets: {p50_ms: {}}", "asks for nothing"),
         ("budgets: {}", "`budgets`"),
         ("budget: {}", "`budget"),
-        ("", "dictionary"),
+        ("", "budgets"),
         ("a: [", "is not valid YAML"),
     ],
 )

@@ -110,7 +110,7 @@ def test_actions_that_cannot_be_declared_so_are_found(tree: dict[str, Any], tmp_
     wrong.write_text("sources: 3\n", encoding="utf-8")
     tree["actions"] = {"enabled": True, "declarations": str(wrong)}
     (line,) = lines(tree)
-    assert line.startswith(f"actions_invalid: actions.declarations: {wrong}: sources")
+    assert line.startswith(f"actions_invalid: actions.declarations: {wrong}: `sources`")
     tree["actions"]["enabled"] = False
     assert lines(tree) == []
 

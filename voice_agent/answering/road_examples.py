@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from telephony.settings import Section
 from voice_agent.config import ConfigError
 from voice_agent.reply import Road
+from voice_agent.yaml_file import read_yaml
 
 ROADS = (
     Road.VERIFIED,
@@ -98,20 +98,7 @@ def read_roads(path: Path) -> Roads:
     Raises:
         ConfigError: one line that says what is wrong with it.
     """
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Roads.model_validate(raw)
-    except OSError as error:
-        raise ConfigError(f"answering.roads: {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"answering.roads: {path} is not valid YAML: {reason}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        reason = f"`{key}`: {said}" if key else said
-        raise ConfigError(f"answering.roads: {path}: {reason}") from error
+    return read_yaml(path, Roads, lambda said: ConfigError(f"answering.roads: {said}"))
 
 
 def words_pattern(words: tuple[str, ...]) -> re.Pattern[str] | None:

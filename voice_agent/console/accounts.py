@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import secrets
 import sqlite3
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from voice_agent.console.errors import BadRequest, Conflict, NotFound, Unavailable
 from voice_agent.console.roles import Role
+from voice_agent.private_database import create_database
 
 MIN_PASSWORD_CHARS = 12
 MAX_PASSWORD_CHARS = 256
@@ -70,12 +70,7 @@ class Accounts:
         self._idle_s = idle_s
         self._age_s = age_s
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not path.exists():
-                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-            with self._open() as database:
-                database.execute("PRAGMA journal_mode = WAL")
-                database.executescript(_SCHEMA)
+            create_database(path, _SCHEMA, folder_mode=0o700)
         except (OSError, sqlite3.Error) as error:
             raise Unavailable(f"{path}: cannot be used for accounts: {error}") from error
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from voice_agent.console.errors import Conflict, NotFound, Unavailable
+from voice_agent.private_database import create_database
 
 Grade = Literal["right", "wrong", "unsafe", "person"]
 GRADES = frozenset(get_args(Grade))
@@ -46,12 +47,7 @@ class Grades:
     def __init__(self, path: Path, evaluation: Path, verified: Path) -> None:
         self._path, self._evaluation, self._verified = path, evaluation, verified
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not path.exists():
-                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-            with self._open() as database:
-                database.execute("PRAGMA journal_mode = WAL")
-                database.executescript(_SCHEMA)
+            create_database(path, _SCHEMA, folder_mode=0o700)
         except (OSError, sqlite3.Error) as error:
             raise Unavailable(f"{path}: cannot be used for grades: {error}") from error
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from telephony.settings import Section
 from voice_agent.config import ConfigError
+from voice_agent.yaml_file import read_yaml
 
 KNOWN = (
     "asked",
@@ -70,18 +69,7 @@ def read_reasons(path: Path) -> Reasons:
     Raises:
         ConfigError: one line that says what is wrong with it.
     """
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Reasons.model_validate(raw)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{path}: {where + ': ' if where else ''}{said}") from error
+    return read_yaml(path, Reasons, ConfigError)
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from voice_agent.knowledge.errors import IndexUnusable
+from voice_agent.private_database import put_aside
 
 log = structlog.get_logger(__name__)
 
@@ -78,11 +78,7 @@ def connect(path: Path) -> sqlite3.Connection:
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:
-            aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
-            path.rename(aside)
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            log.error("knowledge_ledger_damaged", put_aside=aside.name)
+            log.error("knowledge_ledger_damaged", put_aside=put_aside(path).name)
             return _prepared(path)
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or error

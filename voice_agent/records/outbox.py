@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import hmac
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ import aiohttp
 import structlog
 
 from voice_agent.background import repeat
+from voice_agent.private_database import create_database
 from voice_agent.records import metrics
 from voice_agent.records.call_outcome import fault_in
 
@@ -71,12 +71,7 @@ class Outbox:
         self._path = path
         self._clock = clock
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-            with contextlib.closing(self._connect()) as database:
-                database.execute("PRAGMA journal_mode = WAL")
-                database.executescript(_SCHEMA)
+            create_database(path, _SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise OutboxUnusable(f"{path}: cannot be used as an outbox: {error}") from error
 

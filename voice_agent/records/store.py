@@ -9,11 +9,9 @@ read it.
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from voice_agent.private_database import create_private, put_aside
 from voice_agent.records import metrics
 from voice_agent.records.record_types import CallRecord, HandoffRecord, Record, TurnRecord
 from voice_agent.records.rows import insert, turn_fields, with_json
@@ -66,20 +65,14 @@ class Records:
             RecordsUnusable: it cannot be written, or a newer version of the agent wrote it.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+            create_private(path)
             try:
                 prepare(path)
             except sqlite3.OperationalError:
                 raise
             except sqlite3.DatabaseError:
-                aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
-                path.rename(aside)
-                for suffix in ("-wal", "-shm"):
-                    path.with_name(path.name + suffix).unlink(missing_ok=True)
-                log.error("records_damaged", put_aside=aside.name)
-                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+                log.error("records_damaged", put_aside=put_aside(path).name)
+                create_private(path)
                 prepare(path)
         except OSError as error:
             raise RecordsUnusable(f"{path}: {error.strerror}") from error

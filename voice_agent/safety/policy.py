@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from telephony.settings import Section
 from voice_agent.safety.personal_data_kinds import Kind
+from voice_agent.yaml_file import read_yaml
 
 
 class PolicyError(Exception):
@@ -125,18 +125,7 @@ def read_policy(path: Path) -> Policy:
     Raises:
         PolicyError: with one line that says what is wrong.
     """
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        policy = Policy.model_validate(raw)
-    except OSError as error:
-        raise PolicyError(f"safety.policy: {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        raise PolicyError(f"{path}: `{key}`: {said}") from error
+    policy = read_yaml(path, Policy, PolicyError)
     if failures := policy.failures():
         raise PolicyError(f"{path}: {failures[0]}")
     return policy

@@ -24,7 +24,7 @@ def test_every_reason_has_a_sentence_a_why_and_a_next_step() -> None:
     [
         ("reasons: {}", "`asked` is missing"),
         ("reasons: {bored: {says: Bye now., why: are bored}}", "`bored` is no reason"),
-        ("reasons: [", "is not YAML"),
+        ("reasons: [", "is not valid YAML"),
         ("nothing: {}", "reasons"),
     ],
 )

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from telephony.settings import Section
 from voice_agent.answering.actions.errors import ActionsInvalid
+from voice_agent.yaml_file import read_yaml
 
 _NAMED = re.compile(r"\{(\w+)\}")
 
@@ -171,17 +171,4 @@ def read_declarations(path: Path) -> Declarations:
     Raises:
         ActionsInvalid: one line that says which key is wrong and why.
     """
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Declarations.model_validate(raw or {})
-    except OSError as error:
-        raise ActionsInvalid(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ActionsInvalid(
-            f"{path}: is not valid YAML: {' '.join(str(error).split())}"
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        raise ActionsInvalid(f"{path}: {key}: {said}".replace(": : ", ": ")) from error
+    return read_yaml(path, Declarations, ActionsInvalid)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from voice_agent.answering.actions.errors import ActionsInvalid
+from voice_agent.private_database import create_database
 
 State = Literal["sending", "done", "refused", "undone", "unknown"]
 """``undone``: the service was never reached; ``unknown``: a person has to look."""
@@ -62,12 +62,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-            with contextlib.closing(self._connect()) as database:
-                database.execute("PRAGMA journal_mode = WAL")
-                database.executescript(_SCHEMA)
+            create_database(path, _SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise ActionsInvalid(
                 f"{path}: cannot be used as the actions' journal: {error}"

@@ -16,18 +16,10 @@ from voice_agent.answering.actions.spoken_money import read_money
 from voice_agent.knowledge.spoken_numbers import read_numbers
 from voice_agent.safety.masking import mask_identifiers
 from voice_agent.safety.personal_data_kinds import Kind
+from voice_agent.safety.quantities import ORDINALS
 
 MAX_TEXT_CHARS = 300
 _TOKEN = re.compile(r"[a-z]+|\d+", re.IGNORECASE)
-_ORDINALS = {
-    word: value
-    for value, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
-        "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth "
-        "twentieth".split(),
-        start=1,
-    )
-} | {"thirtieth": 30}
 _MONTHS = {
     name: number
     for number, names in enumerate(
@@ -202,8 +194,8 @@ def _numbers(tokens: list[str]) -> list[int]:
     numbers: list[int] = []
     tens = 0
     for word in words:
-        if word in _ORDINALS:
-            numbers.append(tens + _ORDINALS[word])
+        if word in ORDINALS:
+            numbers.append(tens + ORDINALS[word])
             tens = 0
             continue
         if tens:
