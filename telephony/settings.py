@@ -97,6 +97,11 @@ class SipSettings(Section):
         ("PCMU", "PCMA"), description="Audio codecs offered and accepted, best first"
     )
     rtp_ports: tuple[int, int] = Field((20000, 20999), description="First and last RTP port")
+    rtp_source: Literal["agreed", "any"] = Field(
+        "agreed",
+        description="Whose RTP is heard: from the addresses that the call's SIP messages name or "
+        "come from only, or anybody's (for trunks that send sound from elsewhere)",
+    )
     rtp_timeout_s: int = Field(20, ge=0, description="Free a caller unheard for so long; 0: never")
     jitter_buffer_ms: tuple[int, int] = Field(
         (0, 200), description="Least and most delay of the adaptive jitter buffer"

@@ -27,6 +27,7 @@ from telephony.errors import DialFailed, LineUnavailable
 from telephony.settings import SipSettings, TransferMeans
 from telephony.sip_dialler import Dialler
 from telephony.sip_leg import SipLeg
+from telephony.sip_sound_guard import SoundGuard
 from telephony.sip_stack import (
     address_in,
     check_certificate,
@@ -65,6 +66,7 @@ class SipLine:
         self._trunk: TrunkRegistration | None = None
         self._legs: dict[str, SipLeg] = {}
         self._dialler: Dialler | None = None
+        self._guard = SoundGuard(settings) if settings.rtp_source == "agreed" else None
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_incoming: OnIncoming | None = None
 
@@ -108,6 +110,9 @@ class SipLine:
             await runtime.start(config)
             self._runtime = runtime
             self._dialler = Dialler(runtime)
+            if self._guard is not None:
+                self._guard.start()
+                await runtime.set_sip_trace(True)
             for name, own in accounts.items():
                 self._agents[name] = await self._agent(runtime, own, by_trunk=False)
             for ours in trunk_accounts:
@@ -131,6 +136,8 @@ class SipLine:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+        if self._guard is not None:
+            await self._guard.stop()
         runtime, self._runtime = self._runtime, None
         if runtime is not None:
             try:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
+from pylibsrtp import Policy, Session
 
 from evals.latency.rtp import PCMU, RtpPacket, encoded
 from telephony.call import Leg, LegAnswered, LegEnded, LegState
 from telephony.media_stream import SAMPLE_RATE_HZ
 from telephony.sip import SipLine
+from telephony.udp_filter import own_udp_socket
 from tests.telephony.sip_peer import loudest_hz
 from tests.telephony.sip_stage import Arrivals, event_of, far_end, open_line
 from tests.telephony.test_sip_bad_input import GOOD_SDP, RawPhone, invite
 
 pytestmark = pytest.mark.loopback
+
+GOOD_PORT = 49_170  # in GOOD_SDP
+SO_BINDTODEVICE = 25
 
 
 @dataclass
@@ -36,7 +43,13 @@ class Dialog:
     to_tag: str
 
     def request(
-        self, method: str, *, from_tag: str = "a1", to_tag: str = "", cseq: int = 2
+        self,
+        method: str,
+        *,
+        from_tag: str = "a1",
+        to_tag: str = "",
+        cseq: int = 2,
+        body: str = "",
     ) -> bytes:
         """A request within the dialog, or (with other tags) one that only looks like it."""
         port = self.phone.port
@@ -47,7 +60,9 @@ class Dialog:
             f"{to_tag}\r\n"
             f"Max-Forwards: 70\r\nFrom: <sip:rough@127.0.0.1:{port}>;tag={from_tag}\r\nTo: {to}\r\n"
             f"Call-ID: rough-{port}-1\r\nCSeq: {cseq} {method}\r\n"
-            f"Contact: <sip:rough@127.0.0.1:{port}>\r\nContent-Length: 0\r\n\r\n"
+            f"Contact: <sip:rough@127.0.0.1:{port}>\r\n"
+            + ("Content-Type: application/sdp\r\n" if body else "")
+            + f"Content-Length: {len(body)}\r\n\r\n{body}"
         ).encode()
 
     def send(self, data: bytes) -> None:
@@ -55,11 +70,11 @@ class Dialog:
 
 
 @contextlib.asynccontextmanager
-async def dialog() -> AsyncIterator[Dialog]:
+async def dialog(sdp: str = GOOD_SDP, **options: Any) -> AsyncIterator[Dialog]:
     phone = RawPhone()
     try:
-        async with open_line() as (line, arrivals, uri):
-            phone.send(invite(uri, phone.port, GOOD_SDP), line.settings.port)
+        async with open_line(**options) as (line, arrivals, uri):
+            phone.send(invite(uri, phone.port, sdp), line.settings.port)
             leg = await arrivals.next()
             await leg.answer()
             answer = await accepted(phone)
@@ -182,31 +197,159 @@ async def test_a_bye_sent_once_more_ends_nothing_else() -> None:
             other.socket.close()
 
 
-async def test_with_srtp_sound_that_is_forged_is_not_heard() -> None:
-    async with (
-        far_end(srtp="mandatory") as peer,
-        open_line(srtp="mandatory") as (line, arrivals, uri),
-    ):
+class Sender:
+    """Somebody who sends a tone as RTP, as loud as any caller, from a socket of their own."""
+
+    def __init__(
+        self,
+        hz: float,
+        ssrc: int = 7,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        protect: Callable[[bytes], bytes] = bytes,
+    ) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((host, port))
+        self.port = int(self.socket.getsockname()[1])
+        self._hz, self._ssrc, self._number = hz, ssrc, 0
+        self._protect = protect
+        self._sent: list[bytes] = []
+
+    def send(self, ports: list[int]) -> None:
+        """The next 20 ms, to each of these ports."""
+        number = self._number
+        self._number += 1
+        if number >= len(self._sent):
+            self._sent.append(self._packet(number))
+        for port in ports:
+            self.socket.sendto(self._sent[number], ("127.0.0.1", port))
+
+    def repeat(self) -> None:
+        """Send from now on what was sent already, from the beginning."""
+        self._number = 0
+
+    def _packet(self, number: int) -> bytes:
+        at = (np.arange(160) + number * 160) / 8_000
+        samples = np.rint(12_000 * np.sin(2 * np.pi * self._hz * at)).astype(np.int16)
+        packet = RtpPacket(PCMU, number, number * 160, self._ssrc, encoded(samples, PCMU), False)
+        return self._protect(packet.encode())
+
+
+async def heard_by(leg: Leg, ports: list[int], senders: list[Sender], ms: int) -> list[bytes]:
+    """What a leg hears while all of these send."""
+    heard = []
+    for _ in range(ms // 20):
+        for sender in senders:
+            sender.send(ports)
+        if frame := leg.receive_frame():
+            heard.append(frame)
+        await asyncio.sleep(0.02)
+    return heard
+
+
+def hz_of(frames: list[bytes]) -> float:
+    return loudest_hz(np.frombuffer(b"".join(frames), "<i2"), SAMPLE_RATE_HZ)
+
+
+@pytest.mark.parametrize("srtp", ["off", "mandatory"])
+async def test_sound_that_is_forged_is_not_heard(srtp: str) -> None:
+    async with far_end(srtp=srtp) as peer, open_line(srtp=srtp) as (line, arrivals, uri):
         await peer.do("dial", uri=uri)
         leg = await arrivals.next()
         await leg.answer()
         await peer.until("answered")
         ports = rtp_ports_of_this_process(line)
-        await peer.do("tone", hz=400, ms=2_000)
-        evil = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        heard: list[bytes] = []
-        for number in range(75):
-            at = (np.arange(160) + number * 160) / 8_000
-            tone = np.rint(12_000 * np.sin(2 * np.pi * 1_000 * at)).astype(np.int16)
-            packet = RtpPacket(PCMU, number, number * 160, 7, encoded(tone, PCMU), number == 0)
-            for port in ports:
-                evil.sendto(packet.encode(), ("127.0.0.1", port))
-            if frame := leg.receive_frame():
-                heard.append(frame)
-            await asyncio.sleep(0.02)
-        evil.close()
-        samples = np.frombuffer(b"".join(heard), "<i2")
-        assert loudest_hz(samples, SAMPLE_RATE_HZ) == pytest.approx(400, abs=15)
+        await peer.do("tone", hz=400, ms=6_000)
+        heard = await heard_by(leg, ports, [Sender(1_000)], 5_000)
+        assert hz_of(heard) == pytest.approx(400, abs=15)
+        assert len(heard) > 200, "and the caller loses next to nothing by it"
+
+
+async def test_sound_that_is_sent_once_more_is_not_heard() -> None:
+    """Encrypted packets of the caller's own, taken down on the way and played back later."""
+    key = bytes(range(30))
+    offer = (
+        GOOD_SDP.replace("RTP/AVP", "RTP/SAVP")
+        + f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{base64.b64encode(key).decode()}\r\n"
+    )
+    policy = Policy(
+        key=key,
+        ssrc_type=Policy.SSRC_ANY_OUTBOUND,
+        srtp_profile=Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+    )
+    async with dialog(offer, srtp="mandatory") as call:
+        caller = Sender(400, port=GOOD_PORT, protect=Session(policy).protect)
+        ports = rtp_ports_of_this_process(call.line)
+        assert hz_of(await heard_by(call.leg, ports, [caller], 1_000)) == pytest.approx(400, abs=15)
+        while call.leg.receive_frame():
+            pass
+        caller.repeat()
+        assert await heard_by(call.leg, ports, [caller], 1_000) == []
+
+
+async def test_a_caller_behind_a_nat_is_heard_and_nobody_after_them() -> None:
+    other_address = GOOD_SDP.replace("c=IN IP4 127.0.0.1", "c=IN IP4 127.9.9.9")
+    async with dialog(other_address) as call:
+        ports = rtp_ports_of_this_process(call.line)
+        caller, forger = Sender(400, ssrc=1), Sender(1_000, ssrc=2)
+        heard = await heard_by(call.leg, ports, [caller], 1_000)
+        assert hz_of(heard) == pytest.approx(400, abs=15)
+        heard = await heard_by(call.leg, ports, [caller, forger], 3_000)
+        assert hz_of(heard) == pytest.approx(400, abs=15)
+        assert len(heard) > 100
+
+
+async def test_a_caller_whose_port_was_changed_on_the_way_is_found() -> None:
+    async with dialog() as call:
+        ports = rtp_ports_of_this_process(call.line)
+        heard = await heard_by(call.leg, ports, [Sender(400)], 4_000)
+        assert len(heard) > 50
+        assert hz_of(heard) == pytest.approx(400, abs=15)
+
+
+async def test_sound_from_an_address_the_call_does_not_know_is_never_heard() -> None:
+    async with dialog() as call:
+        ports = rtp_ports_of_this_process(call.line)
+        forger = Sender(1_000, host="127.0.0.2")
+        assert await heard_by(call.leg, ports, [forger], 3_000) == []
+
+
+async def test_whoever_wants_so_hears_sound_from_anywhere() -> None:
+    async with dialog(rtp_source="any") as call:
+        ports = rtp_ports_of_this_process(call.line)
+        heard = await heard_by(call.leg, ports, [Sender(1_000)], 1_000)
+        assert hz_of(heard) == pytest.approx(1_000, abs=15)
+
+
+async def test_an_offer_of_a_forger_moves_no_sound() -> None:
+    """It is traced like any other, but the stack refuses it."""
+    async with dialog() as call:
+        ports = rtp_ports_of_this_process(call.line)
+        forger = Sender(1_000)
+        offer = GOOD_SDP.replace("49170", str(forger.port))
+        for tags in ({"from_tag": "forged"}, {"to_tag": "forged"}):
+            call.send(call.request("INVITE", body=offer, **tags))
+            assert await call.phone.final_status() >= 400
+        caller = Sender(400, port=GOOD_PORT)
+        heard = await heard_by(call.leg, ports, [caller, forger], 2_000)
+        assert hz_of(heard) == pytest.approx(400, abs=15)
+
+
+async def test_sound_stays_on_loopback_while_the_line_listens_there() -> None:
+    async with dialog() as call:
+        async with asyncio.timeout(10):
+            while bound_to_loopback(call.line) < 2:  # noqa: ASYNC110 - the kernel tells nobody
+                await asyncio.sleep(0.02)
+
+
+def bound_to_loopback(line: SipLine) -> int:
+    """How many of the sockets for sound no other interface can reach."""
+    count = 0
+    for port in rtp_ports_of_this_process(line):
+        with own_udp_socket(port) as found:
+            assert found is not None
+            count += found.getsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, 16) == b"lo\0"
+    return count
 
 
 def rtp_ports_of_this_process(line: SipLine) -> list[int]:
@@ -216,12 +359,12 @@ def rtp_ports_of_this_process(line: SipLine) -> list[int]:
         with contextlib.suppress(OSError):
             mine.add(os.readlink(f"/proc/self/fd/{name}"))
     first, last = line.settings.rtp_ports
-    found = []
+    found = set()
     with open("/proc/self/net/udp", encoding="ascii") as table:
         for row in table.readlines()[1:]:
             fields = row.split()
             port = int(fields[1].partition(":")[2], 16)
             if first <= port <= last and f"socket:[{fields[9]}]" in mine:
-                found.append(port)
+                found.add(port)
     assert found
-    return found
+    return sorted(found)
