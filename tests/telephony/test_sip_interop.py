@@ -6,8 +6,6 @@ Run where both are installed (``-m interop``); a missing program is a failure, n
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,51 +13,18 @@ import soundfile
 
 from evals.wire_line import free_port
 from telephony.call import LegAnswered, LegEnded
+from tests.telephony.debian_phone import baresip_folder, program
 from tests.telephony.sip_peer import loudest_hz, tone
 from tests.telephony.sip_stage import clocked, event_of, loud_frames, open_line
 
 pytestmark = [pytest.mark.loopback, pytest.mark.interop]
 
-MODULES = Path("/usr/lib/baresip/modules")
 
-
-@contextlib.asynccontextmanager
-async def program(folder: Path, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *words,
-        cwd=folder,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-def baresip_folder(folder: Path, port: int, tone_hz: int, *, answers: bool) -> Path:
-    """A configuration of Debian's baresip that plays a tone."""
-    home = folder / "baresip"
-    home.mkdir()
-    first = 2 * (port // 2)
-    soundfile.write(home / "tone.wav", tone(tone_hz, 20_000), 8_000)
-    (home / "config").write_text(
-        f"sip_listen 127.0.0.1:{port}\nnet_interface 127.0.0.1\n"
-        f"rtp_ports {min(first, 60_000)}-{min(first, 60_000) + 100}\n"
-        f"audio_source aufile,{home}/tone.wav\naudio_player aubridge,null\n"
-        "audio_alert aubridge,null\n"
-        f"module_path {MODULES}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\n"
-        "module_tmp account.so\nmodule_app menu.so\n"
-    )
-    mode = "auto" if answers else "manual"
-    (home / "accounts").write_text(
-        f"<sip:debian@127.0.0.1:{port}>;regint=0;answermode={mode};audio_codecs=PCMU\n"
-    )
-    (home / "contacts").write_text("")
-    return home
+def humming(folder: Path, hz: int) -> Path:
+    """20 s of a tone."""
+    path = folder / "tone.wav"
+    soundfile.write(path, tone(hz, 20_000), 8_000)
+    return path
 
 
 @pytest.mark.parametrize("transport", ["u1", "t1"])
@@ -91,7 +56,8 @@ async def test_we_ring_sipp_and_hang_up(tmp_path: Path) -> None:
 
 
 async def test_debian_baresip_rings_and_is_heard(tmp_path: Path) -> None:
-    home = baresip_folder(tmp_path, free_port("127.0.0.1"), 900, answers=False)
+    hum = humming(tmp_path, 900)
+    home = baresip_folder(tmp_path, free_port("127.0.0.1"), hum, answers=False)
     async with open_line() as (_, arrivals, uri):
         words = ("baresip", "-f", str(home), "-e", f"/dial {uri}")
         async with program(tmp_path, *words):
@@ -105,7 +71,7 @@ async def test_debian_baresip_rings_and_is_heard(tmp_path: Path) -> None:
 
 async def test_we_ring_debian_baresip_and_hear_it(tmp_path: Path) -> None:
     port = free_port("127.0.0.1")
-    home = baresip_folder(tmp_path, port, 700, answers=True)
+    home = baresip_folder(tmp_path, port, humming(tmp_path, 700), answers=True)
     async with open_line() as (line, _, _), program(tmp_path, "baresip", "-f", str(home)):
         leg = await line.dial(f"sip:debian@127.0.0.1:{port}")
         await event_of(leg, LegAnswered)

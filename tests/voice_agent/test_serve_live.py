@@ -12,13 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.voice_agent.test_check import free_port
+from tests.voice_agent.served import settings_tree
 from tests.voice_agent.test_serve import is_gone, until
 from voice_agent.check import running_findings, unreachable
 from voice_agent.config import load
 from voice_agent.phone_prompts import missing
-
-ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.models, pytest.mark.loopback, pytest.mark.timeout(240)]
 
@@ -40,37 +38,8 @@ def children_of(pid: int) -> list[int]:
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """Settings on free ports, writing only below the test's folder."""
-    tree = {
-        "gateway": {
-            "sip": {"port": free_port()},
-            "web": {"port": free_port()},
-            "control": {"port": free_port(), "token_file": str(tmp_path / "control.token")},
-            "kill_switch": str(tmp_path / "kill_switch.json"),
-            "agent": {"url": f"ws://127.0.0.1:{(media := free_port())}/media"},
-            "prompts": str(tmp_path / "prompts"),
-        },
-        "media": {"port": media},
-        "console": {"port": free_port(), "folder": str(tmp_path / "console")},
-        "models": {"folder": str(ROOT / "var" / "models")},
-        "speech": {"synthesiser": {"port": free_port()}},
-        "knowledge": {
-            "documents": str(ROOT / "configs" / "knowledge"),
-            "index": str(tmp_path / "knowledge"),
-        },
-        "answering": {
-            "prompt": str(ROOT / "configs" / "prompts" / "answer.txt"),
-            "roads": {
-                "examples": str(ROOT / "configs" / "roads.yaml"),
-                "calibration": str(ROOT / "configs" / "road_calibration.yaml"),
-            },
-            "model": {"url": f"http://127.0.0.1:{free_port()}/v1"},
-        },
-        "handoff": {"reasons": str(ROOT / "configs" / "handoff.yaml")},
-        "safety": {"policy": str(ROOT / "configs" / "policy.yaml")},
-        "records": {"path": str(tmp_path / "records.sqlite")},
-    }
     path = tmp_path / "settings.yaml"
-    path.write_text(yaml.safe_dump(tree))
+    path.write_text(yaml.safe_dump(settings_tree(tmp_path)))
     return path
 
 
