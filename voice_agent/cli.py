@@ -59,7 +59,7 @@ def serve(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = False) -> No
     Example: voice-agent serve --config configs/local.yaml
     """
     settings = read_settings(config)
-    from voice_agent.serve import as_dict, run
+    from voice_agent.serve import as_dict, first_steps, run
 
     def ready(where: Addresses) -> None:
         if json:
@@ -72,6 +72,8 @@ def serve(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = False) -> No
         ):
             if address:
                 typer.echo(f"{label + ':':9}{address}")
+        for line in first_steps(settings, config):
+            typer.echo(line)
         typer.echo("Logs are in var/log. Stop with Ctrl-C.")
 
     def report(line: str) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "ServeError",
     "addresses",
     "as_dict",
+    "first_steps",
     "prepare",
     "run",
     "running",
@@ -66,6 +67,25 @@ def addresses(settings: Settings) -> Addresses:
         agent=http_url(media.host, media.port),
         console=http_url(console.host, console.port) if console.enabled else "",
     )
+
+
+def first_steps(settings: Settings, config: Path) -> list[str]:
+    """What somebody still has to do before everything that runs can be used; one line each."""
+    from voice_agent.console.app import accounts
+    from voice_agent.console.errors import Unavailable
+
+    console = settings.console
+    if not console.enabled or console.oidc is not None:
+        return []
+    try:
+        if accounts(settings).users():
+            return []
+    except Unavailable as error:
+        return [str(error)]
+    return [
+        "Nobody may sign in to the console yet: "
+        f"voice-agent console add-user NAME --role supervisor --config {config}"
+    ]
 
 
 def prepare(settings: Settings) -> None:

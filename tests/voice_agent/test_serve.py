@@ -16,8 +16,10 @@ import yaml
 from tests.voice_agent.test_check import free_port
 from voice_agent.check import unreachable
 from voice_agent.config import Settings
+from voice_agent.console.app import accounts
+from voice_agent.console.roles import Role
 from voice_agent.processes import Process, plan, ports, supervisor_conf
-from voice_agent.serve import NotPrepared, addresses, build_knowledge, prepare
+from voice_agent.serve import NotPrepared, addresses, build_knowledge, first_steps, prepare
 from voice_agent.supervision import ServeError, Supervisor, wait_ready
 
 
@@ -245,3 +247,18 @@ def test_a_percent_sign_in_a_path_reaches_supervisord_as_it_is(tmp_path: Path) -
     )
     assert "pidfile=/a%%b/supervisord.pid" in text
     assert "100%% ready" in text
+
+
+def test_serve_says_how_the_first_person_may_sign_in(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"console": {"folder": str(tmp_path)}})
+    config = Path("configs/local.yaml")
+    (line,) = first_steps(settings, config)
+    assert "voice-agent console add-user NAME" in line
+    assert str(config) in line
+    accounts(settings).add("robin", Role.SUPERVISOR, "kept")
+    assert first_steps(settings, config) == []
+
+
+def test_without_a_console_nobody_needs_to_sign_in() -> None:
+    settings = Settings.model_validate({"console": {"enabled": False}})
+    assert first_steps(settings, Path("any.yaml")) == []
