@@ -27,7 +27,7 @@ from telephony.errors import DialFailed, LineUnavailable
 from telephony.settings import SipSettings, TransferMeans
 from telephony.sip_dialler import Dialler
 from telephony.sip_leg import SipLeg
-from telephony.sip_sound_guard import SoundGuard
+from telephony.sip_sound_guard import SoundGuard, keep_for_dns, open_sockets
 from telephony.sip_stack import (
     address_in,
     check_certificate,
@@ -106,8 +106,10 @@ class SipLine:
         self._on_incoming = on_incoming
         runtime = Runtime()
         runtime.on_dead = self._stack_died
+        opened_before = open_sockets()
         try:
             await runtime.start(config)
+            keep_for_dns(opened_before, self.settings.port)
             self._runtime = runtime
             self._dialler = Dialler(runtime)
             if self._guard is not None:

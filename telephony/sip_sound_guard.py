@@ -22,12 +22,22 @@ import structlog
 from telephony.settings import SipSettings
 from telephony.sip_offers import Address, Agreed, Offers
 from telephony.sound_source import SourceJudge
-from telephony.udp_filter import Source, attach, drops, keep_on_loopback, own_udp_socket, program
+from telephony.udp_filter import (
+    Source,
+    attach,
+    drops,
+    keep_on_loopback,
+    own_udp_socket,
+    own_udp_sockets,
+    program,
+    program_for_answers,
+)
 
 log = structlog.get_logger(__name__)
 
 TRACE = "baresip.native.sip"
 """The logger that the stack's messages come by."""
+DNS_PORT = 53
 LOOK_S = 1.0
 MAX_PAUSE_S = 30.0
 STREAM_PACKETS = 20
@@ -46,6 +56,26 @@ class _Stream:
     pause_s: float = LOOK_S
     look_at: float = 0.0
     search: _Search | None = None
+
+
+def open_sockets() -> set[int]:
+    """The UDP sockets of this process that are open on every address, by their inodes."""
+    return {
+        os.fstat(each.fileno()).st_ino
+        for each in own_udp_sockets()
+        if ip_address(each.getsockname()[0]).is_unspecified
+    }
+
+
+def keep_for_dns(but: set[int], sip_port: int) -> None:
+    """Let only answers of name servers into what the stack has opened on every address besides the
+    port it listens on, which are its sockets for them; ``but`` were open before it."""
+    for each in own_udp_sockets():
+        address, port = each.getsockname()[:2]
+        its_own = port != sip_port and os.fstat(each.fileno()).st_ino not in but
+        if its_own and ip_address(address).is_unspecified:
+            with contextlib.suppress(OSError):
+                attach(each, program_for_answers(DNS_PORT))
 
 
 class SoundGuard:

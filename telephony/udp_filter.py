@@ -47,6 +47,16 @@ def program(sources: frozenset[Source], to: Address | None = None) -> list[Instr
     return [step for rule in rules for step in rule] + [(_RETURN, 0, 0, _NOTHING)]
 
 
+def program_for_answers(port: int) -> list[Instruction]:
+    """The filter that lets only packets from one port pass, from any address."""
+    return [
+        (_LOAD_HALF, 0, 0, 0),
+        (_EQUALS, 0, 1, port),
+        (_RETURN, 0, 0, _ALL),
+        (_RETURN, 0, 0, _NOTHING),
+    ]
+
+
 def _rule(source: Source, to: Address | None) -> list[Instruction]:
     """Let it pass if it is from there, else go on behind this rule."""
     version = source.address.version
@@ -101,12 +111,26 @@ def own_udp_socket(port: int) -> Iterator[socket.socket | None]:
 
     What is set on it is set on the socket itself. None if there is no such socket.
     """
-    found = _find(port)
-    try:
-        yield found
-    finally:
-        if found is not None:
-            found.close()
+    for handle in own_udp_sockets():
+        if handle.getsockname()[1] == port:
+            yield handle
+            return
+    yield None
+
+
+def own_udp_sockets() -> Iterator[socket.socket]:
+    """A second handle on each UDP socket of this process; each is closed when the next is given."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                continue
+            handle = socket.socket(fileno=os.dup(int(name)))
+        except OSError:  # Closed meanwhile.
+            continue
+        with handle:
+            internet = handle.family in (socket.AF_INET, socket.AF_INET6)
+            if internet and handle.type == socket.SOCK_DGRAM:
+                yield handle
 
 
 def drops() -> dict[int, int]:
@@ -119,21 +143,3 @@ def drops() -> dict[int, int]:
                 fields = row.split()
                 counted[int(fields[9])] = int(fields[12])
     return counted
-
-
-def _find(port: int) -> socket.socket | None:
-    for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
-                continue
-            handle = socket.socket(fileno=os.dup(int(name)))
-            if handle.type == socket.SOCK_DGRAM and _port_of(handle) == port:
-                return handle
-            handle.close()
-    return None
-
-
-def _port_of(handle: socket.socket) -> int:
-    if handle.family not in (socket.AF_INET, socket.AF_INET6):
-        return 0
-    return int(handle.getsockname()[1])

@@ -20,7 +20,8 @@ from evals.latency.rtp import PCMU, RtpPacket, encoded
 from telephony.call import Leg, LegAnswered, LegEnded, LegState
 from telephony.media_stream import SAMPLE_RATE_HZ
 from telephony.sip import SipLine
-from telephony.udp_filter import own_udp_socket
+from telephony.sip_sound_guard import open_sockets
+from telephony.udp_filter import drops, own_udp_socket, own_udp_sockets
 from tests.telephony.sip_peer import loudest_hz
 from tests.telephony.sip_stage import Arrivals, event_of, far_end, open_line
 from tests.telephony.test_sip_bad_input import GOOD_SDP, RawPhone, invite
@@ -340,6 +341,19 @@ async def test_sound_stays_on_loopback_while_the_line_listens_there() -> None:
         async with asyncio.timeout(10):
             while bound_to_loopback(call.line) < 2:  # noqa: ASYNC110 - the kernel tells nobody
                 await asyncio.sleep(0.02)
+
+
+async def test_what_the_stack_opens_for_names_hears_name_servers_only() -> None:
+    before = open_sockets()
+    async with open_line():
+        opened = {
+            handle.getsockname()[1]: os.fstat(handle.fileno()).st_ino
+            for handle in own_udp_sockets()
+            if os.fstat(handle.fileno()).st_ino in open_sockets() - before
+        }
+        assert opened, "the stack opens none any more: the filter can go"
+        Sender(1_000).send(list(opened))
+        assert all(drops()[inode] for inode in opened.values())
 
 
 def bound_to_loopback(line: SipLine) -> int:
