@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from voice_agent import first_words
 from voice_agent.answering.actions.systems import CompanySystems
 from voice_agent.answering.language_model import LanguageModel
 from voice_agent.answering.language_model_errors import LanguageModelError
@@ -98,8 +99,9 @@ class Engines:
         """Wait for the other processes, keep the usual phrases as sound, read the system prompt."""
         await _until(self.synthesiser.ready)
         sentences = self.roads.sentences if self.roads else ()
-        candid = (self.policy.what_it_is, f"{self.policy.disclosure} {settings.answering.greeting}")
-        known = (*prepared_phrases(settings.answering), *candid, *sentences)
+        first = first_words.sentences(settings.answering, self.policy)
+        own = (self.policy.what_it_is, *first)
+        known = (*prepared_phrases(settings.answering), *own, *sentences)
         phrases = [as_spoken(said) for said in known]
         await self.synthesiser.remember(phrases)
         await _until(self.model.ready)

@@ -8,6 +8,10 @@
                  ▼
                TurnTaker      words, whose turn, interruptions  Whisper, smart-turn, TurnEngine
                  ▼
+               PaymentWatch   pauses the recording              rules
+                 ▼
+               RecordingTalk  "yes" to being recorded           rules, policy.yaml
+                 ▼
                Candour        "are you a machine?"              rules, policy.yaml
                  ▼
                PersonTalk     waiting, call-back, message       TalkRules
@@ -51,6 +55,8 @@ from voice_agent.answering.conversation import Conversation
 from voice_agent.answering.router import Router
 from voice_agent.config import Settings, secrets_of
 from voice_agent.engines import Engines
+from voice_agent.first_words import FirstWords
+from voice_agent.first_words_stage import RecordingTalk
 from voice_agent.handoff.desk import HandoffDesk
 from voice_agent.handoff.person_stage import PersonTalk
 from voice_agent.knowledge.retriever import Retriever
@@ -59,6 +65,7 @@ from voice_agent.safety.candour_stage import Candour
 from voice_agent.safety.input_guard_stage import InputGuard
 from voice_agent.safety.output_guard import OutputGuard
 from voice_agent.safety.output_guard_stage import OutputGuardStage
+from voice_agent.safety.payment_stage import PaymentWatch
 from voice_agent.safety.safe_library import SafeLibrary
 from voice_agent.speech.speaker import Speaker
 from voice_agent.turns.gate import SpeechGate
@@ -74,6 +81,7 @@ class CallPipeline:
     line_input: LineInput
     turn_taker: TurnTaker
     handoffs: HandoffDesk
+    first_words: FirstWords
     desk: ActionDesk | None = None
 
 
@@ -96,6 +104,7 @@ def build_pipeline(
         conversation,
         keys_are_secret=lambda: desk is not None and desk.wants_secret_keys,
     )
+    first_words = FirstWords(settings.answering, engines.policy, send_message)
     handoffs = HandoffDesk(settings, engines, conversation)
     language = settings.speech.transcriber.language
     pinned = settings.knowledge.pin_calls
@@ -104,6 +113,8 @@ def build_pipeline(
         line_input,
         VoiceDetector(engines.voice),
         turn_taker,
+        PaymentWatch(send_message, turn_taker),
+        RecordingTalk(first_words),
         Candour(engines.policy),
         PersonTalk(handoffs, language),
         *([ActionsUnderWay(desk, language)] if desk else []),
@@ -128,4 +139,4 @@ def build_pipeline(
         SpeechGate(),
         LineOutput(send_audio, send_message),
     ]
-    return CallPipeline(Pipeline(stages), line_input, turn_taker, handoffs, desk)
+    return CallPipeline(Pipeline(stages), line_input, turn_taker, handoffs, first_words, desk)

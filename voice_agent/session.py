@@ -15,7 +15,6 @@ from pipecat.workers.runner import WorkerRunner
 
 from telephony import media_stream
 from telephony.media_stream import MediaStreamError, Message
-from voice_agent.answering import phrases
 from voice_agent.answering.chat_protocol import Token
 from voice_agent.answering.conversation import Conversation
 from voice_agent.answering.language_model_errors import LanguageModelError
@@ -86,6 +85,7 @@ class CallSession:
     async def _serve(self) -> None:
         start, call = self._start, self._call
         call.handoffs.open(start, call.turn_taker, call.desk, self._send_message, self._tasks.start)
+        call.first_words.open(start, call.turn_taker)
         log.info("call_began", line=start.line, resumed=start.resumed, pii={"caller": start.caller})
         metrics.live_calls.inc()
         self._record_call(over=False)
@@ -136,8 +136,7 @@ class CallSession:
         @worker.event_handler("on_pipeline_started")  # type: ignore[untyped-decorator]
         async def on_started(_worker: PipelineWorker, _frame: object) -> None:
             self._started.set()
-            greeting = self._settings.answering.greeting
-            await self._call.turn_taker.say(phrases.BACK_AGAIN if self._start.resumed else greeting)
+            await self._call.first_words.begin()
 
         @worker.event_handler("on_frame_reached_upstream")  # type: ignore[untyped-decorator]
         async def on_reply(_worker: PipelineWorker, frame: ReplyBegun | ReplyOver) -> None:
@@ -169,7 +168,8 @@ class CallSession:
                 if message.type is WSMsgType.BINARY:
                     audio = media_stream.check_audio(message.data)
                     self._call.handoffs.heard_audio(audio)
-                    await self._call.line_input.take_audio(self._supervisors.hear(audio))
+                    heard = self._call.first_words.hear(self._supervisors.hear(audio))
+                    await self._call.line_input.take_audio(heard)
                 elif message.type is WSMsgType.TEXT:
                     parsed = media_stream.parse(message.data)
                     if isinstance(parsed, media_stream.Stop):
@@ -194,7 +194,7 @@ class CallSession:
             self._end_reason = "hung_up"
             await self._supervisors.has_caller()
             await handoffs.resume(message.reason, message.note)
-        elif await self._supervisors.take(message):
+        elif await self._supervisors.take(message) or await self._call.first_words.take(message):
             pass
         elif not await handoffs.take(message):
             await self._call.line_input.take_message(message)
@@ -208,6 +208,7 @@ class CallSession:
         await self._call.handoffs.over(reply)
         self._supervisors.mood_is(self._call.handoffs.mood)
         await self._supervisors.over(reply, record, self._began_at)
+        await self._call.first_words.over(reply)
         if reply.end_reason in ("completed", "failed") and reply.after is AfterReply.HANG_UP:
             self._end_reason = "agent_hung_up"
             await self._send_message(media_stream.Stop(reply.road.value))

@@ -158,12 +158,13 @@ class Bench:
             yield client
 
     @asynccontextmanager
-    async def call(self, *, resumed: bool = False) -> AsyncIterator[FakeGateway]:
+    async def call(self, **start: Any) -> AsyncIterator[FakeGateway]:
+        """A call; ``start`` are fields of its first message."""
         async with self.agent() as client:
             socket = await client.ws_connect("/media", max_msg_size=0)
             gateway = FakeGateway(socket)
             listening = asyncio.create_task(gateway.listen())
-            await gateway.tell(Start("call-1", "sip:caller@example.com", resumed=resumed))
+            await gateway.tell(Start("call-1", "sip:caller@example.com", **start))
             try:
                 yield gateway
             finally:

@@ -76,6 +76,9 @@ class Policy(Section):
     what_it_is: str = Field(
         min_length=1, description="Said to who asks whether this is a machine or a person"
     )
+    recorded: str = Field(min_length=1, description="Said to who asks, while the call is recorded")
+    not_recorded: str = Field(min_length=1, description="Said to who asks, while it is not")
+    recording_stopped: str = Field(min_length=1, description="Said to who does not want it")
     abuse_words: tuple[Pattern, ...] = Field(description="Abuse of whoever answers")
     output: tuple[OutputRule, ...] = Field(description="What may not be said, most serious first")
 

@@ -158,6 +158,11 @@ class TurnTaker(FrameProcessor):
         """The reply being spoken now, if any."""
         return self._spoken
 
+    @property
+    def utterance_ms(self) -> int:
+        """How long ago the caller's latest utterance began."""
+        return max(0, self._now_ms - self._began_ms)
+
     async def wait_for_person(self) -> None:
         """A person is being rung: the caller need not speak."""
         await self._react(events.PersonRung(True))
