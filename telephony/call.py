@@ -115,6 +115,9 @@ class ScreenLeg(Protocol):
 TRANSFERRED: Final = "transferred"
 """Why a leg ended, and a call with it, whose line transferred it elsewhere."""
 
+REPLACED: Final = "replaced"
+"""Why a leg ended whose place another call took (an INVITE with Replaces)."""
+
 
 @runtime_checkable
 class TransferableLeg(Protocol):

@@ -6,7 +6,15 @@ from collections.abc import Callable
 
 import structlog
 
-from telephony.call import TRANSFERRED, CallStage, DigitPressed, HoldChanged, LegEnded, LegState
+from telephony.call import (
+    REPLACED,
+    TRANSFERRED,
+    CallStage,
+    DigitPressed,
+    HoldChanged,
+    LegEnded,
+    LegState,
+)
 from telephony.call_life import CallParts
 from telephony.media_stream import Dtmf
 
@@ -50,7 +58,10 @@ class CallerLine:
                 case LegEnded(reason):
                     if reason == TRANSFERRED:
                         self._on_transferred()
-                    self._life.end(TRANSFERRED if reason == TRANSFERRED else "caller_hung_up")
+                    elif reason == REPLACED:
+                        log.warning("caller_replaced")
+                    told = reason in (TRANSFERRED, REPLACED)
+                    self._life.end(reason if told else "caller_hung_up")
                     return
                 case HoldChanged(held):
                     self._media.caller_held = held

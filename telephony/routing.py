@@ -169,7 +169,7 @@ def failure_reason(sip_code: int) -> str:
             return "unreachable"
 
 
-_BROKEN_OFF = frozenset({"media_lost", "line_failed"})
+_BROKEN_OFF = frozenset({"media_lost", "line_failed", "replaced"})
 
 
 def broke_off(sip_code: int, reason: str) -> bool:

@@ -22,6 +22,7 @@ from baresip import (
 from baresip.errors import split_status
 
 from telephony.call import (
+    REPLACED,
     TRANSFERRED,
     DigitPressed,
     HoldChanged,
@@ -46,7 +47,6 @@ _RELEASE_S = 0.25
 _HOLD_ANSWERED_S = 2.0
 _OUTCOME_S = 600.0
 """Whoever asks for a transfer decides how long to wait for it, and waits less than this."""
-_REPLACED = " replaced"
 
 
 class DigitFilter:
@@ -75,8 +75,8 @@ def why_closed(text: str, *, ended_by_us: str | None, lost_media: bool = False) 
         return LegEnded(ended_by_us or "hung_up")
     if text == "Call transfered":
         return LegEnded(TRANSFERRED)
-    if text.endswith(_REPLACED):
-        return LegEnded("replaced")
+    if text.endswith(" replaced"):
+        return LegEnded(REPLACED)
     status, phrase = split_status(text)
     if status is not None:
         return LegEnded(phrase or str(status), status)

@@ -9,6 +9,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from evals.wire_line import free_port
+
 _SDP = """v=0
       o=caller 1 {version} IN IP4 127.0.0.1
       s=-
@@ -127,6 +129,7 @@ async def sipp_caller(
     )
     process = await asyncio.create_subprocess_exec(
         *("sipp", f"127.0.0.1:{port}", "-sf", str(scenario), "-m", "1", "-i", "127.0.0.1"),
+        *("-p", str(free_port("127.0.0.1"))),
         *("-t", "u1", "-timeout", "40s", "-trace_err", "-error_file", str(folder / "errors")),
         cwd=folder,
         stdin=asyncio.subprocess.PIPE,

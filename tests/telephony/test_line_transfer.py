@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from telephony.call import TRANSFERRED, Leg, LegAnswered, LegEnded
+from telephony.call import REPLACED, TRANSFERRED, Leg, LegAnswered, LegEnded
 from telephony.errors import NotTransferred
 from telephony.line_transfer import is_about_the_person, means
 from telephony.media_stream import Announcement, Transfer
@@ -250,6 +250,18 @@ async def test_a_person_who_leaves_while_the_line_fails_is_followed_by_the_next(
         caller.refuses(500)
         await stage.clock.advance_until(lambda: len(stage.line.rung) == 2)
         assert rung(stage) == [ONE, TWO]
+
+
+async def test_a_person_whose_place_another_call_takes_leaves_the_caller_with_the_agent() -> None:
+    async with staged(**queue("bridge")) as stage:
+        caller = FakeLeg()
+        agent, person = await accepted(stage, caller)
+        await stage.clock.advance_until(lambda: last_state(agent) == "bridged")
+        await stage.clock.advance(5.0)
+        person.tell(LegEnded(REPLACED))
+        await stage.clock.advance_until(lambda: last_state(agent) == "ended")
+        assert states(agent)[-1] == ("ended", "lost")
+        assert not stage.calls[0].done()
 
 
 async def test_a_caller_who_hangs_up_during_the_transfer_leaves_nothing_behind() -> None:

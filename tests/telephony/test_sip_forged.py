@@ -163,6 +163,41 @@ async def test_a_forged_outcome_of_a_transfer_nobody_asked_for_ends_nothing() ->
         assert call.leg.state is LegState.ANSWERED
 
 
+@pytest.mark.parametrize(
+    "names", ["stray-1;to-tag=a;from-tag=b", "stray-1;to-tag={to_tag};from-tag=a1", "stray-1"]
+)
+async def test_an_invite_that_does_not_know_a_call_cannot_take_its_place(names: str) -> None:
+    async with dialog() as call:
+        other = RawPhone()
+        try:
+            replaces = f"Replaces: {names.format(to_tag=call.to_tag)}\r\nContact:".encode()
+            asked = invite(call.uri, other.port, GOOD_SDP).replace(b"Contact:", replaces)
+            other.send(asked, call.line.settings.port)
+            assert await other.final_status() == 481
+            assert call.leg.state is LegState.ANSWERED
+            assert call.line.legs == 1
+        finally:
+            other.socket.close()
+
+
+async def test_who_takes_a_calls_place_is_a_caller_like_any_other() -> None:
+    """The stack lets a call be replaced by whoever knows its Call-ID: that ends it, and says so;
+    what was said in it, and who was on the line, stays unknown to the newcomer."""
+    async with dialog() as call:
+        other = RawPhone()
+        try:
+            known = f"rough-{call.phone.port}-1;to-tag={call.to_tag};from-tag=a1"
+            asked = invite(call.uri, other.port, GOOD_SDP)
+            asked = asked.replace(b"Contact:", f"Replaces: {known}\r\nContact:".encode())
+            other.send(asked, call.line.settings.port)
+            newcomer = await call.arrivals.next()
+            assert await event_of(call.leg, LegEnded) == LegEnded("replaced")
+            assert newcomer is not call.leg
+            assert newcomer.state is LegState.RINGING
+        finally:
+            other.socket.close()
+
+
 async def test_a_cancel_of_somebody_elses_call_is_refused() -> None:
     async with dialog() as call:
         call.send(call.request("CANCEL", from_tag="forged", cseq=1))

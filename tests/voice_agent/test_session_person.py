@@ -62,6 +62,20 @@ async def test_a_caller_who_hangs_up_on_the_person_was_handed_over() -> None:
     assert bench.records.calls[-1].outcome == "handed_over"
 
 
+async def test_a_caller_whose_own_line_transferred_them_was_handed_over() -> None:
+    bench = Bench(ears=FakeEars("Can I speak to a person?"))
+    async with bench.greeted() as gateway:
+        await gateway.speak()
+        await gateway.until(lambda: bool(gateway.got(Transfer)))
+        await gateway.tell(Transfer(state="ringing"))
+        await gateway.tell(Transfer(state="transferred"))
+        await gateway.tell(Stop("transferred"))
+        await gateway.until(lambda: bool(bench.records.calls) and bench.records.calls[-1].outcome)
+    assert bench.records.calls[-1].outcome == "handed_over"
+    assert bench.records.handoffs[-1].outcome == "transferred"
+    assert bench.records.handoffs[-1].state == "transferred"
+
+
 async def test_a_brief_that_cannot_be_spoken_does_not_keep_the_person_away() -> None:
     bench = Bench(ears=FakeEars("Can I speak to a person?"))
     async with bench.greeted() as gateway:

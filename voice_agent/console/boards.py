@@ -147,7 +147,8 @@ def operations(facts: Facts, *, live: int, waiting: int, capacity: int) -> dict[
 
 _OPERATIONAL = (
     "gateway_calls_total", "gateway_agent", "gateway_stream", "gateway_transfers",
-    "gateway_clock_stalls", "gateway_frames_concealed", "voice_agent_errors",
+    "gateway_line_transfers", "gateway_clock_stalls", "gateway_frames_concealed",
+    "voice_agent_errors",
     "voice_agent_records_lost", "gateway_recording_dropped",
 )  # fmt: skip
 
