@@ -19,9 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from telephony.call import Leg, LegAnswered, LegEnded, SupervisorMode
 from telephony.call_session import CallSession
 from telephony.control_guard import ControlRefused, control_token, errors_as_json, token_only
-from telephony.errors import DialFailed, GatewayError, LineUnavailable, SupervisionRefused
+from telephony.errors import DialFailed, GatewayError, SupervisionRefused
 from telephony.events import Listener, TooManyListeners
 from telephony.gateway import Gateway
+from telephony.http_port import HttpPort
 from telephony.ice_servers import for_gateway
 from telephony.kill_switch import Scope, SwitchState, as_rows
 from telephony.settings import ControlSettings
@@ -117,15 +118,13 @@ class ControlServer:
         self._addresses = media_addresses
         own = for_gateway(gateway.settings.web.ice_servers)
         self._ice_servers = [RTCIceServer(urls=url) for url in own]
-        self._runner: web.AppRunner | None = None
+        self._port = HttpPort(settings.host, settings.port)
         self._listeners: set[Listener] = set()
-        self._port = settings.port
 
     @property
     def url(self) -> str:
         """Where the interface is."""
-        host = self._settings.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+        return self._port.url
 
     async def start(self) -> None:
         """Open the port.
@@ -153,16 +152,7 @@ class ControlServer:
                 web.post("/v1/calls/{call_id}/end", self._end),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            where = f"{self._settings.host}:{self._settings.port}"
-            raise LineUnavailable(f"gateway.control: {where}: {error.strerror}") from error
-        self._port = self._runner.addresses[0][1]
+        await self._port.open(app, called="gateway.control", shutdown_timeout_s=1.0)
         self._gateway.switch.on_change(self._tell_answering)
         log.info("control_opened", url=self.url)
 
@@ -170,8 +160,7 @@ class ControlServer:
         """Close the port; listeners are sent away."""
         for listener in self._listeners:
             listener.drop()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._port.close()
 
     # --- looking -------------------------------------------------------------------------------
 

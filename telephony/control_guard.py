@@ -7,7 +7,6 @@ import ipaddress
 import os
 import secrets
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,6 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from telephony.errors import GatewayError, LineUnavailable, SteerUnanswered, SupervisionRefused
+from telephony.http_port import http_refusal, refusal
 from telephony.kill_switch import SwitchRefused
 from telephony.settings import ControlSettings
 from telephony.webrtc_offer import OfferRefused
@@ -113,22 +113,16 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except (ControlRefused, OfferRefused) as error:
-        return _refusal(error.status, error.code, str(error))
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+        return refusal(error.status, error.code, str(error), headers)
     except SteerUnanswered as error:
-        return _refusal(504, error.code, str(error))
+        return refusal(504, error.code, str(error))
     except SupervisionRefused as error:
-        return _refusal(409, error.code, str(error))
+        return refusal(409, error.code, str(error))
     except SwitchRefused as error:
-        return _refusal(422, error.code, str(error))
+        return refusal(422, error.code, str(error))
     except web.HTTPException as error:
-        return _refusal(error.status, HTTPStatus(error.status).name.lower(), error.reason)
+        return http_refusal(error)
     except Exception:
         log.exception("control_failed", path=request.path)
-        return _refusal(500, "internal", "Failed; the gateway's log says why.")
-
-
-def _refusal(status: int, code: str, message: str) -> web.Response:
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return web.json_response(
-        {"error": {"code": code, "message": message}}, status=status, headers=headers
-    )
+        return refusal(500, "internal", "Failed; the gateway's log says why.")

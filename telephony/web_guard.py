@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import TypeAlias
 
 import structlog
@@ -12,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from telephony.errors import GatewayError
+from telephony.http_port import http_refusal, refusal
 from telephony.webrtc_offer import OfferRefused
 
 log = structlog.get_logger(__name__)
@@ -118,24 +118,13 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except OfferRefused as error:
-        return _error(error)
+        headers = {"Retry-After": "5"} if error.retryable else None
+        return refusal(error.status, error.code, str(error), headers)
     except web.HTTPException as error:
-        code = HTTPStatus(error.status).name.lower()
-        return web.json_response(
-            {"error": {"code": code, "message": error.reason}}, status=error.status
-        )
+        return http_refusal(error)
     except GatewayError as error:
         log.exception("web_request_failed", path=request.path)
-        return web.json_response({"error": {"code": error.code, "message": "Failed"}}, status=500)
-
-
-def _error(error: OfferRefused) -> web.Response:
-    headers = {"Retry-After": "5"} if error.retryable else None
-    return web.json_response(
-        {"error": {"code": error.code, "message": str(error)}},
-        status=error.status,
-        headers=headers,
-    )
+        return refusal(500, error.code, "Failed")
 
 
 async def add_security_headers(_: web.Request, response: web.StreamResponse) -> None:

@@ -18,7 +18,7 @@ from aiortc import RTCIceServer
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, generate_latest
 
 from telephony.call import Leg
-from telephony.errors import LineUnavailable
+from telephony.http_port import HttpPort
 from telephony.ice_servers import for_gateway, for_page
 from telephony.settings import WebSettings
 from telephony.web_guard import (
@@ -73,14 +73,12 @@ class WebServer:
         self._ice_servers = [RTCIceServer(urls=u) for u in for_gateway(settings.ice_servers)]
         self._pending = 0
         self._calls: set[asyncio.Task[None]] = set()
-        self._runner: web.AppRunner | None = None
-        self._port = settings.port
+        self._port = HttpPort(settings.host, settings.port)
 
     @property
     def url(self) -> str:
         """Where the page is."""
-        host = self._settings.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+        return self._port.url
 
     async def start(self) -> None:
         """Open the port.
@@ -104,22 +102,12 @@ class WebServer:
                 web.static("/static", PAGE_FOLDER),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            where = f"{self._settings.host}:{self._settings.port}"
-            raise LineUnavailable(f"cannot serve the page on {where}: {error.strerror}") from error
-        self._port = self._runner.addresses[0][1]
+        await self._port.open(app, called="gateway.web", shutdown_timeout_s=2.0)
         log.info("web_line_opened", url=self.url, media_addresses=list(self._addresses))
 
     async def stop(self) -> None:
         """Close the port and end every call that came through it."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._port.close()
         for call in self._calls:
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)

@@ -12,6 +12,7 @@ from evals.latency.figures import Run, written
 from evals.latency.page_charts import curve_panel, load_panel, wait_panels
 from evals.latency.page_turns import turns_section, waterfall_section
 from evals.latency.run_file import read_run
+from voice_agent.report_style import style_with
 
 STYLE = Path(__file__).with_name("page.css")
 _PARTS = {
@@ -37,7 +38,7 @@ def write_page(file: Path, out: Path, budgets_file: Path) -> Path:
         BudgetError: the budgets cannot be read.
         OSError: ``out`` cannot be written.
     """
-    page = render(read_run(file), read_budgets(budgets_file), STYLE.read_text(encoding="utf-8"))
+    page = render(read_run(file), read_budgets(budgets_file), style_with(STYLE))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page, encoding="utf-8")
     return out

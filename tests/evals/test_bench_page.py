@@ -14,6 +14,7 @@ from evals.latency.page import STYLE, render, write_page
 from evals.latency.run_file import write_run
 from evals.latency.summary import summarise
 from tests.evals.bench_runs import call, full_run, run, sound, turn
+from voice_agent.report_style import style_with
 
 BUDGETS = {"p50_ms": Budget(reach=450), "false_stop_rate": Budget(reach=0.01)}
 VOID = {"meta", "br"}
@@ -51,7 +52,7 @@ class Checked(HTMLParser):
 def checked(data: dict[str, Any]) -> Checked:
     data["summary"] = summarise(data)
     page = Checked()
-    page.feed(render(data, BUDGETS, STYLE.read_text(encoding="utf-8")))
+    page.feed(render(data, BUDGETS, style_with(STYLE)))
     assert page.open == []
     return page
 
@@ -59,8 +60,8 @@ def checked(data: dict[str, Any]) -> Checked:
 def test_the_page_is_whole_and_needs_nothing_else() -> None:
     page = checked(full_run())
     assert page.outside == []
-    assert "@import" not in STYLE.read_text(encoding="utf-8")
-    assert "url(" not in STYLE.read_text(encoding="utf-8")
+    assert "@import" not in style_with(STYLE)
+    assert "url(" not in style_with(STYLE)
 
 
 def test_every_picture_says_in_words_what_it_shows() -> None:

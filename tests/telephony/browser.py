@@ -29,6 +29,28 @@ FLAGS = (
 PERMIT = "--use-fake-ui-for-media-stream"
 
 
+_LOUDEST_HZ = """async (element) => {
+  const context = new AudioContext();
+  const node = context.createAnalyser();
+  node.fftSize = 8192;
+  context.createMediaStreamSource(element.srcObject).connect(node);
+  const bins = new Float32Array(node.frequencyBinCount);
+  for (let tries = 0; tries < 100; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    node.getFloatFrequencyData(bins);
+    const loudest = bins.indexOf(Math.max(...bins));
+    if (bins[loudest] > -50) return loudest * context.sampleRate / node.fftSize;
+  }
+  return 0;
+}"""
+
+
+async def heard_hz(page: Page, sound: str) -> float:
+    """The loudest frequency that an audio element plays, once it plays any; else 0."""
+    hz: float = await page.locator(sound).first.evaluate(_LOUDEST_HZ)
+    return hz
+
+
 @dataclass
 class Tab:
     """A page, and everything it complained of or asked other hosts for."""

@@ -11,7 +11,7 @@ from playwright.async_api import Page, expect
 
 from telephony.media_stream import SAMPLE_RATE_HZ
 from telephony.webrtc import WebRtcLeg
-from tests.telephony.browser import browsing, humming_microphone
+from tests.telephony.browser import browsing, heard_hz, humming_microphone
 from tests.telephony.webrtc_peer import FakeGateway, loudest_hz, serving
 
 pytestmark = pytest.mark.browser
@@ -93,24 +93,7 @@ async def test_the_agents_sound_plays_on_the_page(tmp_path: Path) -> None:
     async with serving(gateway) as server, browsing(tmp_path) as tab:
         await ring(tab.page, server.url)
         await answered(tab.page)
-        hz = await tab.page.evaluate(
-            """async () => {
-              const context = new AudioContext();
-              const node = context.createAnalyser();
-              node.fftSize = 8192;
-              const agent = document.getElementById("agent");
-              context.createMediaStreamSource(agent.srcObject).connect(node);
-              const bins = new Float32Array(node.frequencyBinCount);
-              for (let tries = 0; tries < 100; tries += 1) {
-                await new Promise((resolve) => setTimeout(resolve, 100));
-                node.getFloatFrequencyData(bins);
-                const loudest = bins.indexOf(Math.max(...bins));
-                if (bins[loudest] > -50) return loudest * context.sampleRate / node.fftSize;
-              }
-              return 0;
-            }"""
-        )
-        assert abs(hz - 660) < 20
+        assert abs(await heard_hz(tab.page, "#agent") - 660) < 20
 
 
 async def test_the_caller_reads_why_each_call_ended(tmp_path: Path) -> None:

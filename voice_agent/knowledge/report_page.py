@@ -8,6 +8,7 @@ from pathlib import Path
 
 from voice_agent.knowledge.console_output import day_and_time
 from voice_agent.knowledge.report import DAY_S, SCORE_STEPS, Report
+from voice_agent.report_style import style_with
 
 STYLE = Path(__file__).with_name("report.css")
 _ROWS = 25
@@ -34,7 +35,7 @@ def render(report: Report) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>What callers find</title><style>{STYLE.read_text(encoding='utf-8')}</style></head>"
+        f"<title>What callers find</title><style>{style_with(STYLE)}</style></head>"
         f"<body><main>{body}</main></body></html>\n"
     )
 

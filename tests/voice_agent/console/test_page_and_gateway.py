@@ -16,14 +16,14 @@ from telephony.gateway import Gateway
 from telephony.media_stream import FRAME_BYTES, SAMPLE_RATE_HZ, Resume, Steer, Steered
 from telephony.prompts import PromptName, Prompts, soft_tone
 from telephony.settings import ControlSettings, GatewaySettings
-from tests.telephony.browser import browsing, humming_microphone
+from tests.telephony.browser import browsing, heard_hz, humming_microphone
 from tests.telephony.fakes import FakeAgent, FakeLeg, FakeLine
 from tests.telephony.stage import voice
 from tests.telephony.webrtc_peer import loudest_hz, tone
 from tests.voice_agent.console.conftest import PASSWORD, SettingsMaker
 from tests.voice_agent.console.fake_gateway import TOKEN
 from tests.voice_agent.console.page_stage import until
-from tests.voice_agent.console.test_page_supervise import HEARD_HZ, pressed
+from tests.voice_agent.console.test_page_supervise import pressed
 from voice_agent.console.app import Console
 from voice_agent.console.passwords import hash_password
 from voice_agent.console.roles import Role
@@ -83,7 +83,7 @@ async def test_a_supervisor_hears_steers_takes_over_and_hands_back_a_live_call(
                 await pressed(page, "Listen")
                 dock = page.get_by_role("region", name="Your line")
                 await expect(dock).to_contain_text("Listening", timeout=20_000)
-                assert abs(await page.evaluate(HEARD_HZ) - 660) < 20
+                assert abs(await heard_hz(page, "audio") - 660) < 20
 
                 await page.get_by_label("Instruction to the agent").fill("Offer the weekend")
                 await page.get_by_role("button", name="Send").click()

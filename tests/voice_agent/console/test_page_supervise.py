@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from telephony.media_stream import SAMPLE_RATE_HZ
-from tests.telephony.browser import humming_microphone
+from tests.telephony.browser import heard_hz, humming_microphone
 from tests.telephony.webrtc_peer import loudest_hz
 from tests.voice_agent.console.page_stage import a_floor, looking_at, until
 
@@ -19,20 +19,6 @@ pytestmark = pytest.mark.browser
 SECOND_BYTES = 2 * SAMPLE_RATE_HZ
 SILENT = 60
 """What a codec makes of silence stays below this; the microphone hums at 16,000."""
-HEARD_HZ = """async () => {
-  const context = new AudioContext();
-  const node = context.createAnalyser();
-  node.fftSize = 8192;
-  context.createMediaStreamSource(document.querySelector("audio").srcObject).connect(node);
-  const bins = new Float32Array(node.frequencyBinCount);
-  for (let tries = 0; tries < 100; tries += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    node.getFloatFrequencyData(bins);
-    const loudest = bins.indexOf(Math.max(...bins));
-    if (bins[loudest] > -50) return loudest * context.sampleRate / node.fftSize;
-  }
-  return 0;
-}"""
 
 
 def loudness(audio: bytearray) -> int:
@@ -55,7 +41,7 @@ async def test_a_supervisor_listens_takes_over_hands_back_and_ends(tmp_path: Pat
         dock = page.get_by_role("region", name="Your line")
         await pressed(page, "Listen")
         await expect(dock).to_contain_text("Listening", timeout=20_000)
-        assert abs(await page.evaluate(HEARD_HZ) - 660) < 20
+        assert abs(await heard_hz(page, "audio") - 660) < 20
         await until(lambda: len(console.gateway.heard) > SECOND_BYTES)
         assert loudness(console.gateway.heard) < SILENT, "who only listens sends no microphone"
         offers = console.bodies("/supervise")

@@ -10,6 +10,7 @@ import pytest
 from evals.back_office.service import OfficeTrouble
 from tests.voice_agent.answering.actions.stage import Caller, Office, declared, refunds
 from voice_agent.answering.actions import phrases
+from voice_agent.answering.actions.runner import Runner
 from voice_agent.reply import AfterReply
 
 
@@ -262,18 +263,22 @@ async def test_a_hung_up_call_does_not_stop_what_was_begun(tmp_path: Path) -> No
         assert len(refunds(office)) == 1
 
 
+async def agent_dies_while_it_writes(runner: Runner, caller: Caller) -> None:
+    turn = caller.begin("Yes.")
+    turn.commit()
+    await asyncio.sleep(0.08)
+    for task in runner.writing:
+        task.cancel()
+    await turn.cut()
+
+
 async def test_an_agent_that_dies_in_the_middle_leaves_it_to_the_next_one(tmp_path: Path) -> None:
     async with Office(troubles=[OfficeTrouble.SLOW_AFTER]).open() as office:
         runner = office.runner(tmp_path)
         runner.lease_margin_s = -1.0  # nobody waits for the dead one
         caller = Caller(runner)
         await caller.asks_refund()
-        turn = caller.begin("Yes.")
-        turn.commit()
-        await asyncio.sleep(0.08)
-        for task in runner.writing:
-            task.cancel()
-        await turn.cut()
+        await agent_dies_while_it_writes(runner, caller)
         assert len(refunds(office)) == 1
 
         heir = office.runner(tmp_path)
@@ -295,12 +300,7 @@ async def test_a_write_nobody_can_ask_about_is_left_for_a_person_after_a_death(
         runner.lease_margin_s = -1.0
         caller = Caller(runner)
         await caller.asks_refund()
-        turn = caller.begin("Yes.")
-        turn.commit()
-        await asyncio.sleep(0.08)
-        for task in runner.writing:
-            task.cancel()
-        await turn.cut()
+        await agent_dies_while_it_writes(runner, caller)
         (outcome,) = await office.runner(tmp_path, declarations).recover()
         assert outcome.state == "unknown"
         assert office.requests.count("/refunds") == 1
@@ -315,12 +315,7 @@ async def test_a_write_cut_off_is_not_called_undone_when_its_service_is_gone(
         runner.lease_margin_s = -1.0
         caller = Caller(runner)
         await caller.asks_refund()
-        turn = caller.begin("Yes.")
-        turn.commit()
-        await asyncio.sleep(0.08)
-        for task in runner.writing:
-            task.cancel()
-        await turn.cut()
+        await agent_dies_while_it_writes(runner, caller)
         assert len(refunds(office)) == 1
     (outcome,) = await office.runner(tmp_path).recover()
     assert outcome.state == "unknown"
