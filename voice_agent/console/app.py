@@ -12,6 +12,7 @@ from aiohttp import web
 
 from voice_agent.config import ConfigError, Settings, secret
 from voice_agent.console.access import Door, add_security_headers
+from voice_agent.console.account_api import AccountApi
 from voice_agent.console.accounts import Accounts
 from voice_agent.console.answering_api import AnsweringApi
 from voice_agent.console.audit import AuditLog
@@ -86,6 +87,7 @@ class Console:
             Endpoint("GET", "/healthz", Permission.PUBLIC, self._health),
             Endpoint("GET", "/readyz", Permission.PUBLIC, self._health),
             *sign_in.endpoints(),
+            *AccountApi(self.desk, sign_in).endpoints(),
             *oidc.endpoints(),
             *LiveApi(self.desk).endpoints(),
             *HandoffApi(self.desk).endpoints(),

@@ -29,6 +29,13 @@ class SignInRefused(ConsoleError):
     status = 401
 
 
+class WrongPassword(ConsoleError):
+    """Somebody who is signed in did not prove that it is still them; they stay signed in."""
+
+    code = "wrong_password"
+    status = 403
+
+
 class TotpRequired(ConsoleError):
     """The password was right, and a code is needed as well."""
 

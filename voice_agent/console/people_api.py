@@ -33,6 +33,8 @@ class PeopleApi:
             Endpoint("POST", "/api/users", users, self._add),
             Endpoint("PUT", f"{one}/role", users, self._set_role),
             Endpoint("DELETE", one, users, self._remove),
+            Endpoint("PUT", f"{one}/password", users, self._reset_password),
+            Endpoint("DELETE", f"{one}/totp", users, self._reset_totp),
             Endpoint("DELETE", f"{one}/sessions", users, self._end_sessions),
             Endpoint("GET", "/api/audit", Permission.AUDIT, self._audit),
             Endpoint("GET", "/api/roles", Permission.SIGNED_IN, self._roles),
@@ -77,6 +79,25 @@ class PeopleApi:
         await self._desk.note(request, "role_changed", name, to=role.value)
         await asyncio.to_thread(self._desk.accounts.set_role, name, role)
         return web.json_response({"name": name, "role": role.value})
+
+    async def _reset_password(self, request: web.Request) -> web.Response:
+        """A new password for somebody who has lost theirs; their sessions are over."""
+        name = await self._somebody_else(request)
+        password = (await body_of(request)).get("password")
+        if not isinstance(password, str):
+            raise BadRequest("`password` is missing.")
+        kept = await asyncio.to_thread(passwords.hash_password, name, password)
+        await self._desk.note(request, "password_reset", name)
+        await asyncio.to_thread(self._desk.accounts.set_password, name, kept)
+        return web.json_response({"name": name})
+
+    async def _reset_totp(self, request: web.Request) -> web.Response:
+        """The authenticator is lost: the password alone opens the account, until one is set up."""
+        name = await self._somebody_else(request)
+        await self._desk.note(request, "totp_reset", name)
+        await asyncio.to_thread(self._desk.accounts.set_totp, name, "")
+        await asyncio.to_thread(self._desk.accounts.end_sessions, name)
+        return web.json_response({"name": name, "totp": False})
 
     async def _remove(self, request: web.Request) -> web.Response:
         name = await self._somebody_else(request)

@@ -50,13 +50,16 @@ class PrivacyApi:
     def endpoints(self) -> list[Endpoint]:
         """What this part answers."""
         return [
-            Endpoint("GET", "/api/export", Permission.EXPORT, self._export),
+            Endpoint("POST", "/api/export", Permission.EXPORT, self._export),
             Endpoint("POST", "/api/erase", Permission.ERASE, self._erase),
         ]
 
     async def _export(self, request: web.Request) -> web.Response:
-        number = _number(request.query.get("number", ""))
-        await self._desk.note(request, "exported", number_in(number))
+        """A POST, so that the number is in no address, where proxies would keep it."""
+        body = await body_of(request)
+        number = _number(text_of(body, "number", most=200))
+        reason = text_of(body, "reason", most=300)
+        await self._desk.note(request, "exported", fingerprint(number), reason=reason)
         packed = await asyncio.to_thread(export, self._places, number)
         if packed is None:
             raise NotFound("Nothing is recorded of that caller.")

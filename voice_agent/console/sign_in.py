@@ -1,4 +1,4 @@
-"""Signing in and out: password and code, own password and second factor."""
+"""Signing in and out: password, and the code of an authenticator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -24,6 +23,7 @@ from voice_agent.console.errors import (
     SignInRefused,
     TooManyRequests,
     TotpRequired,
+    WrongPassword,
 )
 from voice_agent.console.limits import Buckets, Lockout
 from voice_agent.console.roles import GRANTS, Permission
@@ -33,12 +33,6 @@ log = structlog.get_logger(__name__)
 _AT_ONCE = 2
 """Passwords hashed at the same time: a flood of them must not take the machine."""
 _WAITING = 20
-
-
-@dataclass(slots=True)
-class _Pending:
-    secret: str
-    until: float
 
 
 class SignIn:
@@ -51,7 +45,6 @@ class SignIn:
         self._tries = Buckets(per_s=0.2, burst=15)
         self._hashing = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
-        self._pending_totp: dict[str, _Pending] = {}
 
     def endpoints(self) -> list[Endpoint]:
         """What this part answers."""
@@ -61,9 +54,6 @@ class SignIn:
             Endpoint("POST", "/api/sign-in", public, self._sign_in),
             Endpoint("POST", "/api/sign-out", own, self._sign_out),
             Endpoint("GET", "/api/me", public, self._me),
-            Endpoint("POST", "/api/me/password", own, self._change_password),
-            Endpoint("POST", "/api/me/totp", own, self._begin_totp),
-            Endpoint("POST", "/api/me/totp/confirm", own, self._confirm_totp),
         ]
 
     async def _entry(self, request: web.Request) -> web.Response:
@@ -82,13 +72,14 @@ class SignIn:
         if session is None:
             error = {"code": NotSignedIn.code, "message": "Please sign in."}
             return web.json_response({"error": error, "oidc": oidc}, status=401)
-        return web.json_response(self._described(session))
+        return web.json_response(self.described(session))
 
     async def _session(self, request: web.Request) -> Session | None:
         token = request.cookies.get(self._desk.door.cookie, "")
         return await asyncio.to_thread(self._desk.accounts.session, token) if token else None
 
-    def _described(self, session: Session) -> dict[str, Any]:
+    def described(self, session: Session) -> dict[str, Any]:
+        """What a page is told of who it is."""
         return {
             "user": session.user,
             "role": session.role.value,
@@ -134,11 +125,11 @@ class SignIn:
         await self._check_code(request, user, text_of(body, "totp", most=12, required=False))
         self._lockout.let_in(name)
         if passwords.needs_rehash(user.password):
-            kept = await self._hashed(user.name, password)
+            kept = await self.hashed(user.name, password)
             await asyncio.to_thread(self._desk.accounts.rehash, user.name, kept)
         await self._audit(request, user.name, "signed_in", role=user.role.value)
         session, response = await self.begin(user, address)
-        response.text = json.dumps(self._described(session))
+        response.text = json.dumps(self.described(session))
         return response
 
     async def begin(self, user: User, address: str) -> tuple[Session, web.Response]:
@@ -182,7 +173,42 @@ class SignIn:
         async with self._hash_turn():
             return await asyncio.to_thread(passwords.password_fits, kept, password)
 
-    async def _hashed(self, name: str, password: str) -> str:
+    async def prove(self, request: web.Request, password: object) -> User:
+        """Who is signed in, once they have given their password again.
+
+        A session alone, left open on a desk, must not be enough to take an account over.
+
+        Raises:
+            BadRequest: no password came.
+            Locked: too many wrong ones.
+            WrongPassword: it is not theirs.
+        """
+        if not isinstance(password, str) or not password or len(password) > 1_000:
+            raise BadRequest("Your own password is needed.")
+        session, now = signed_in(request), time.monotonic()
+        user = await asyncio.to_thread(self._desk.accounts.user, session.user)
+        if locked_s := self._lockout.locked_s(session.user, now):
+            raise Locked("Too many wrong passwords; please wait.", retry_after_s=locked_s)
+        # counted before it is looked at, as at the sign-in
+        self._lockout.failed(session.user, now)
+        try:
+            fits = await self._fits(user.password if user else "", password)
+        except TooManyRequests:
+            self._lockout.forgive(session.user)
+            raise
+        if user is None or not fits:
+            await self._desk.note(request, "password_refused", session.user)
+            raise WrongPassword("That is not your password.")
+        self._lockout.let_in(session.user)
+        return user
+
+    async def hashed(self, name: str, password: str) -> str:
+        """What is kept of a password.
+
+        Raises:
+            BadRequest: it is too weak.
+            TooManyRequests: too many are being hashed.
+        """
         async with self._hash_turn():
             return await asyncio.to_thread(passwords.hash_password, name, password)
 
@@ -204,50 +230,6 @@ class SignIn:
         response = web.json_response({})
         response.del_cookie(self._desk.door.cookie, path="/", secure=self._desk.door.secure)
         return response
-
-    async def _change_password(self, request: web.Request) -> web.Response:
-        session, body = signed_in(request), await body_of(request)
-        old, new = body.get("old"), body.get("new")
-        if not isinstance(old, str) or not isinstance(new, str):
-            raise BadRequest("`old` and `new` are needed.")
-        user = await asyncio.to_thread(self._desk.accounts.user, session.user)
-        now = time.monotonic()
-        if locked_s := self._lockout.locked_s(session.user, now):
-            raise Locked("Too many wrong passwords; please wait.", retry_after_s=locked_s)
-        if user is None or not await self._fits(user.password, old):
-            self._lockout.failed(session.user, now)
-            raise SignInRefused("The old password is wrong.")
-        kept = await self._hashed(user.name, new)
-        await self._desk.note(request, "password_changed", user.name)
-        await asyncio.to_thread(self._desk.accounts.set_password, user.name, kept)
-        session, response = await self.begin(user, self._desk.door.address_of(request))
-        response.text = json.dumps(self._described(session))
-        return response
-
-    async def _begin_totp(self, request: web.Request) -> web.Response:
-        session = signed_in(request)
-        secret = passwords.new_totp_secret()
-        now = time.monotonic()
-        self._pending_totp = {
-            name: each for name, each in self._pending_totp.items() if each.until > now
-        }
-        self._pending_totp[session.user] = _Pending(secret, now + 600)
-        uri = passwords.totp_uri(secret, session.user, self._desk.settings.answering.company)
-        return web.json_response({"uri": uri, "secret": secret})
-
-    async def _confirm_totp(self, request: web.Request) -> web.Response:
-        session, body = signed_in(request), await body_of(request)
-        pending = self._pending_totp.get(session.user)
-        if pending is None or pending.until < time.monotonic():
-            raise BadRequest("Please begin again.")
-        step = passwords.totp_step(pending.secret, text_of(body, "totp", most=12))
-        if step is None:
-            raise BadRequest("The code does not fit; is the authenticator's clock right?")
-        await self._desk.note(request, "totp_set", session.user)
-        await asyncio.to_thread(self._desk.accounts.set_totp, session.user, pending.secret)
-        await asyncio.to_thread(self._desk.accounts.use_totp, session.user, step)
-        del self._pending_totp[session.user]
-        return web.json_response({"totp": True})
 
     async def _audit(
         self, request: web.Request, name: str, action: str, role: str = "", **detail: Any

@@ -22,13 +22,14 @@ from aiohttp import web
 import voice_agent.console
 from telephony.webrtc import WebRtcLeg
 from tests.telephony.webrtc_peer import FakeGateway, tone
+from voice_agent.console.account_api import drawn
 
 PAGE = Path(voice_agent.console.__file__).parent / "page"
 PASSWORD = "a long enough password"
 EVERYTHING = (
     "live words listen whisper steer barge takeover handback end handoff history recording grade "
     "evaluate verified_answer approve kill_switch operations quality business compliance audit "
-    "users"
+    "users export erase"
 ).split()
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -139,6 +140,11 @@ class FakeConsole:
                 web.get("/api/handoffs/{id}/events", self._events),
                 web.get("/api/answering", self._answering),
                 web.put("/api/answering", self._switch),
+                web.get("/api/me/account", self._account),
+                web.post("/api/me/password", self._change_password),
+                web.post("/api/me/totp", self._begin_totp),
+                web.post("/api/me/totp/confirm", self._confirm_totp),
+                web.post("/api/export", self._export),
                 web.route("*", "/api/{rest:.*}", self._other),
             ]
         )
@@ -191,6 +197,34 @@ class FakeConsole:
     async def _sign_out(self, _: web.Request) -> web.Response:
         self.signed_in = False
         return web.json_response({})
+
+    async def _account(self, _: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "name": "sam", "role": "supervisor", "password": True, "totp": bool(self.totp),
+                "totp_demanded": False, "session_began": time.time() - 900,
+            }
+        )  # fmt: skip
+
+    async def _change_password(self, request: web.Request) -> web.Response:
+        if (await request.json())["old"] != PASSWORD:
+            return _error(403, "wrong_password", "That is not your password.")
+        return web.json_response({"csrf": "csrf"})
+
+    async def _begin_totp(self, request: web.Request) -> web.Response:
+        if (await request.json())["password"] != PASSWORD:
+            return _error(403, "wrong_password", "That is not your password.")
+        uri = "otpauth://totp/Acme:sam?secret=JBSWY3DPEHPK3PXP"
+        return web.json_response({"uri": uri, "secret": "JBSWY3DPEHPK3PXP", "code": drawn(uri)})
+
+    async def _confirm_totp(self, request: web.Request) -> web.Response:
+        if (await request.json())["totp"] != "123456":
+            return _error(400, "bad_request", "The code does not fit.")
+        self.totp = "123456"
+        return web.json_response({"totp": True})
+
+    async def _export(self, _: web.Request) -> web.Response:
+        return web.Response(body=b"PK not really", content_type="application/zip")
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

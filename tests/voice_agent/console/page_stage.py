@@ -154,6 +154,8 @@ def people(console: FakeConsole) -> None:
         "users": [
             {"name": "sam", "role": "supervisor", "totp": True, "locked": False, "sessions": 2,
              "last_sign_in": BEGAN},
+            {"name": "ada", "role": "supervisor", "totp": True, "locked": False, "sessions": 1,
+             "last_sign_in": BEGAN + 300},
             {"name": "kim", "role": "agent", "totp": False, "locked": True, "sessions": 0,
              "last_sign_in": None},
         ]

@@ -37,6 +37,8 @@ VIEWS = {
     "switch": ("#/switch", ".big-switch"),
     "audit": ("#/audit", "tbody tr"),
     "users": ("#/users", "tbody tr"),
+    "privacy": ("#/privacy", ".sheet"),
+    "account": ("#/account", ".sheet"),
 }
 """Where each view is, and what is there once it is drawn."""
 SERIOUS = ("serious", "critical")

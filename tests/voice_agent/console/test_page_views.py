@@ -261,30 +261,6 @@ async def test_the_audit_log_says_whether_its_chain_holds(tmp_path: Path) -> Non
         assert tab.complaints == []
 
 
-async def test_users_are_added_and_signed_out_everywhere(tmp_path: Path) -> None:
-    console = a_floor()
-    people(console)
-    async with looking_at(console, tmp_path, "#/users") as tab:
-        page = tab.page
-        await page.get_by_role("button", name="End sessions of sam").click()
-        dialog = page.get_by_role("dialog")
-        await dialog.get_by_role("button", name="End sessions").click()
-        await expect(page.get_by_text("sam is signed out.")).to_be_visible()
-        await page.get_by_role("button", name="Add a user").click()
-        await page.get_by_label("Name").fill("ada")
-        await page.get_by_label("Role").select_option("quality")
-        await page.get_by_label("First password").fill(" with spaces ")
-        await dialog.get_by_role("button", name="Add").click()
-        await expect(page.get_by_text("ada may sign in.")).to_be_visible()
-        assert console.asked == [
-            ("DELETE", "/api/users/sam/sessions", {}),
-            ("POST", "/api/users",
-             {"name": "ada", "role": "quality", "password": " with spaces "}),
-        ]  # fmt: skip
-        await expect(page.get_by_role("row").filter(has_text="kim")).to_contain_text("Locked")
-        assert tab.complaints == []
-
-
 async def test_a_proposed_answer_is_approved_by_somebody_else(tmp_path: Path) -> None:
     console = a_floor()
     proposed_answers(console)

@@ -125,13 +125,18 @@ async def test_guessing_codes_locks_although_the_password_is_right(
 async def test_a_second_factor_can_be_set_up_by_oneself(stage: Stage, somebody: str) -> None:
     browser = stage.browser()
     await browser.sign_in(somebody)
-    begun = await browser.do("/api/me/totp")
+    await browser.do("/api/me/totp", status=400)
+    await browser.do("/api/me/totp", {"password": "not this one, sorry"}, status=403)
+    begun = await browser.do("/api/me/totp", {"password": PASSWORD})
     assert begun["uri"].startswith("otpauth://totp/")
+    assert begun["code"]["path"].startswith("M0 0h1v1h-1z")
+    assert not (await browser.get("/api/me/account"))["totp"]
     await browser.do("/api/me/totp/confirm", {"totp": "000000"}, status=400)
     await browser.do("/api/me/totp/confirm", {"totp": pyotp.TOTP(begun["secret"]).now()})
     user = stage.console.desk.accounts.user(somebody)
     assert user is not None
     assert user.totp == begun["secret"]
+    assert (await browser.get("/api/me/account"))["totp"]
 
 
 @pytest.mark.parametrize("stage", [{"totp_roles": ["supervisor"]}], indirect=True)
@@ -148,7 +153,8 @@ async def test_changing_the_password_ends_every_other_session(stage: Stage, some
     await browser.sign_in(somebody)
     await other.sign_in(somebody)
     wrong = {"old": "not this one, sorry", "new": "another long password"}
-    await browser.do("/api/me/password", wrong, status=401)
+    await browser.do("/api/me/password", wrong, status=403)
+    assert (await browser.ask("GET", "/api/me")).status == 200
     short = {"old": PASSWORD, "new": "short"}
     await browser.do("/api/me/password", short, status=400)
     await browser.do("/api/me/password", {"old": PASSWORD, "new": "another long password"})
@@ -170,6 +176,44 @@ async def test_an_administrator_ends_somebodys_sessions(stage: Stage, somebody: 
     administrator = await stage.signed_in(Role.ADMINISTRATOR)
     assert (await administrator.do("/api/users/kim/sessions", method="DELETE"))["ended"] == 1
     assert (await browser.ask("GET", "/api/me")).status == 401
+
+
+async def test_who_guesses_the_password_of_an_open_session_is_locked_out(
+    stage: Stage, somebody: str
+) -> None:
+    browser = stage.browser()
+    await browser.sign_in(somebody)
+    codes = []
+    for n in range(6):
+        asked = {"password": f"wrong password {n}"}
+        response = await browser.ask("POST", "/api/me/totp", asked)
+        codes.append((await response.json())["error"]["code"])
+    assert codes == ["wrong_password"] * 5 + ["locked"]
+    noted = [each.action for each in stage.console.desk.audit.entries()]
+    assert noted.count("password_refused") == 5
+
+
+async def test_an_administrator_resets_what_was_lost(stage: Stage, somebody: str) -> None:
+    accounts = stage.console.desk.accounts
+    accounts.set_totp(somebody, pyotp.random_base32())
+    administrator, browser = await stage.signed_in(Role.ADMINISTRATOR), stage.browser()
+    one = f"/api/users/{somebody}"
+    await administrator.do(f"{one}/totp", method="DELETE")
+    short = {"password": "short"}
+    await administrator.do(f"{one}/password", short, method="PUT", status=400)
+    new = {"password": "a quite different one"}
+    await administrator.do(f"{one}/password", new, method="PUT")
+    assert (await browser.sign_in(somebody)).status == 401
+    assert (await browser.sign_in(somebody, new["password"])).status == 200
+    await administrator.do(f"{one}/totp", method="DELETE")
+    assert (await browser.ask("GET", "/api/me")).status == 401
+    own = "/api/users/administrator"
+    await administrator.do(f"{own}/totp", method="DELETE", status=409)
+    await administrator.do(f"{own}/password", new, method="PUT", status=409)
+    noted = [each.action for each in stage.console.desk.audit.entries()]
+    assert [each for each in noted if "reset" in each] == [
+        "totp_reset", "password_reset", "totp_reset",
+    ]  # fmt: skip
 
 
 async def test_a_changed_role_ends_sessions_of_the_old_one(stage: Stage, somebody: str) -> None:

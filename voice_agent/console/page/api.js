@@ -19,6 +19,8 @@ export const session = {
   get role() { return me?.role ?? ""; },
   get phones() { return me?.phones ?? []; },
   get iceServers() { return me?.ice_servers ?? []; },
+  // A new password begins the session anew, with another token.
+  renew(described) { me = { ...me, ...described }; },
   can(permission) { return me?.permissions?.includes(permission) ?? false; },
 };
 
@@ -51,6 +53,8 @@ export function get(path, query = {}) {
 }
 
 export const post = (path, body = {}) => request("POST", path, body);
+// Asks for something that is a file, not JSON.
+export const postForFile = (path, body) => request("POST", path, body, (response) => response.blob());
 export const put = (path, body = {}) => request("PUT", path, body);
 export const remove = (path) => request("DELETE", path);
 
@@ -70,7 +74,9 @@ function headers(changes) {
   return sent;
 }
 
-async function request(method, path, body) {
+const asJson = (response) => (response.status === 204 ? {} : response.json().catch(() => ({})));
+
+async function request(method, path, body, read = asJson) {
   const changes = method !== "GET";
   let response;
   try {
@@ -84,8 +90,8 @@ async function request(method, path, body) {
   } catch {
     throw new ApiError(0, "unreachable", "The console does not answer. Calls go on without it.");
   }
-  const answer = response.status === 204 ? {} : await response.json().catch(() => ({}));
-  if (response.ok) return answer;
+  if (response.ok) return read(response);
+  const answer = await asJson(response);
   const failure = new ApiError(
     response.status,
     answer.error?.code ?? "failed",

@@ -18,8 +18,8 @@ export function field(label, { tag = "input", options = [], hint = "", ...attrib
 }
 
 // Asks; the answer's values by field name, or null when the person thought better of it.
-// `act(values)` may do the thing while the dialog is still open: what it throws is shown there.
-export function ask({ title, text = "", asked = [], confirm, tone = "primary", act }) {
+// `shown` are nodes above the fields. `act(values)` may do the thing while the dialog is still open: what it throws is shown there.
+export function ask({ title, text = "", shown = [], asked = [], confirm, tone = "primary", act }) {
   return new Promise((resolve) => {
     const opener = document.activeElement;
     const problem = el("p", { class: "problem", role: "alert", hidden: true });
@@ -29,6 +29,7 @@ export function ask({ title, text = "", asked = [], confirm, tone = "primary", a
       el("form", { method: "dialog", novalidate: true, onsubmit: submit },
         el("h2", { id: "dialog-title" }, title),
         text ? el("p", { class: "muted" }, text) : null,
+        shown,
         asked,
         problem,
         el("div", { class: "row end" },

@@ -1,11 +1,13 @@
 // What surrounds every view: navigation, the switch's state, the theme, the line a supervisor has
 // into a call, and keys.
 
+import { account } from "./account.js";
 import { session, signOut } from "./api.js";
 import { Alarms } from "./alarms.js";
 import { audit } from "./audit.js";
 import { boards } from "./boards.js";
 import { callView } from "./call_view.js";
+import { callerData } from "./caller_data.js";
 import { LineDock } from "./line_dock.js";
 import { button, el, icon, replace, setAttribute, setText } from "./dom.js";
 import { handoffs } from "./handoffs.js";
@@ -31,15 +33,18 @@ const VIEWS = [
   { at: "switch", label: "Switch", icon: "switch", key: "s", may: () => session.can("kill_switch"), make: switchView },
   { at: "audit", label: "Audit", icon: "audit", key: "a", may: () => session.can("audit"), make: audit },
   { at: "users", label: "Users", icon: "users", key: "u", may: () => session.can("users"), make: users },
+  { at: "privacy", label: "Privacy", icon: "shield", key: "d", may: () => session.can("export") || session.can("erase"), make: callerData },
 ];
 const MAY_CALL = ["live", "history", "handoff"];
 const CALLS = { at: "calls", label: "Call", may: () => MAY_CALL.some((name) => session.can(name)), make: callView };
+const ACCOUNT = { at: "account", label: "Your account", may: () => true, make: account };
 
 export class Shell {
   #view = null;
   #stops = [];
   #awaitingPlace = 0;
   #links = new Map();
+  #own;
 
   constructor(root, signedOut) {
     this.signedOut = signedOut;
@@ -48,6 +53,7 @@ export class Shell {
     this.switch = el("button", { type: "button", class: "switch-state", onclick: () => offerSwitch() });
     this.alarms = new Alarms();
     this.dock = new LineDock();
+    this.#own = el("a", { class: "who", href: "#/account", title: `Your account (${session.role})` }, session.user);
     const links = VIEWS.filter((view) => view.may()).map((view) => {
       const link = el("a", { href: `#/${view.at}`, "aria-keyshortcuts": `g ${view.key}` }, icon(view.icon), el("span", {}, view.label));
       this.#links.set(view.at, link);
@@ -62,7 +68,7 @@ export class Shell {
           session.can("live") ? this.connection : null,
           session.can("kill_switch") ? this.switch : null,
           this.#themeButton(),
-          el("span", { class: "who", title: session.role }, session.user),
+          this.#own,
           button("Sign out", { icon: "leave", tone: "quiet icon-only", onclick: () => this.#leave() }))),
       session.can("live") ? this.alarms.node : null,
       this.main,
@@ -89,7 +95,7 @@ export class Shell {
 
   #go() {
     const [at = "", ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(safely);
-    const found = [...VIEWS, CALLS].find((view) => view.at === at && view.may());
+    const found = [...VIEWS, CALLS, ACCOUNT].find((view) => view.at === at && view.may());
     const home = VIEWS.find((view) => view.may());
     if (!found && home && at !== home.at) {
       window.history.replaceState(null, "", `#/${home.at}`);
@@ -101,6 +107,7 @@ export class Shell {
     replace(this.main, this.#view.node);
     document.documentElement.scrollTop = 0;
     for (const [name, link] of this.#links) setAttribute(link, "aria-current", name === found?.at ? "page" : null);
+    setAttribute(this.#own, "aria-current", found === ACCOUNT ? "page" : null);
     this.#title();
     this.#view.shown?.();
   }
