@@ -12,12 +12,12 @@ import structlog
 from telephony.agent_link import AgentLink, AgentStream
 from telephony.call import CallStage
 from telephony.call_life import CallParts
-from telephony.call_people import CallPeople
+from telephony.call_people import SUPERVISORS_CHOICE, CallPeople
 from telephony.call_recording import CallRecording
 from telephony.caller_line import CallerLine
 from telephony.clock import within
 from telephony.conversation import Conversation
-from telephony.errors import AgentLinkError, AgentsSwitchedOff, NoAgent
+from telephony.errors import AgentLinkError, AgentsSwitchedOff, NoAgent, NotToPerson
 from telephony.kill_switch import SwitchState
 from telephony.media_stream import Note, Resume, Start, Transfer
 from telephony.routing import AfterLoss, Patience
@@ -29,6 +29,9 @@ PROMPT_AFTER_MS = 700
 """A caller whose agent vanished hears the hold prompt after this much silence."""
 GREETS_WITHIN_S = 3.0
 """An agent that waits for its turn to greet has so long, once it has come."""
+HEED_S = 1.0
+"""An agent that is to put the caller through and does not ask for a person in this time is deemed
+hung, and loses the caller."""
 PEOPLE_AGAIN_S = 5.0
 """While agents are off the phones, people are asked again after so long."""
 
@@ -78,6 +81,9 @@ class CallAgents:
         self._not_taken_over.set()
         self._unsent_resume: Resume | None = None
         """What an agent that comes later must know of a takeover."""
+        self._sent_to: str | None = None
+        """The queue a supervisor chose, until people of it are rung for lack of an agent."""
+        self._sent = asyncio.Event()
         self._resumed = False
         self.said_stop = False
         """The agent wants the call to end once all it said has been heard."""
@@ -94,9 +100,17 @@ class CallAgents:
         patience = Patience(self._agent_settings.attempts)
         while True:
             if self.are_off:
+                self._sent_to = None
+                self._sent.clear()
                 if not await self._serve_by_people():
                     return
                 patience = Patience(self._agent_settings.attempts)
+            if self._sent_to is not None:
+                queue, self._sent_to = self._sent_to, None
+                self._sent.clear()
+                await self._people.wait_for_one(sent_to=queue)
+                patience = Patience(self._agent_settings.attempts)
+                continue
             retryable, served_ms = True, 0
             try:
                 stream = await self._connect()
@@ -107,6 +121,8 @@ class CallAgents:
                 log.warning("agent_not_reached", code=error.code, reason=str(error))
             else:
                 served_ms = await self._converse(stream)
+            if self._sent.is_set():
+                continue
             await self._hold_without_agent()
             if self.are_off:
                 continue
@@ -124,21 +140,22 @@ class CallAgents:
         """An open stream.
 
         Raises:
-            AgentsSwitchedOff: the kill switch was thrown meanwhile.
+            AgentsSwitchedOff: meanwhile the kill switch was thrown, or the caller sent to a person.
             AgentLinkError: there is no agent.
         """
         connecting = asyncio.ensure_future(self._link.connect(self._start()))
         switched = asyncio.ensure_future(self._switched_off.wait())
+        sent = asyncio.ensure_future(self._sent.wait())
         try:
-            await asyncio.wait({connecting, switched}, return_when=asyncio.FIRST_COMPLETED)
-            if not self.are_off:
+            await asyncio.wait({connecting, switched, sent}, return_when=asyncio.FIRST_COMPLETED)
+            if not self.are_off and self._sent_to is None:
                 return await connecting
             if connecting.done() and connecting.exception() is None:
                 await connecting.result().close("switched_off")
-            raise AgentsSwitchedOff("agents are off the phones")
+            raise AgentsSwitchedOff("no agent is to have this caller")
         finally:
-            connecting.cancel()
-            switched.cancel()
+            for each in (connecting, switched, sent):
+                each.cancel()
 
     async def _serve_by_people(self) -> bool:
         """While agents are off the phones: people, and hold music until one is free.
@@ -247,6 +264,33 @@ class CallAgents:
             raise NoAgent("No agent has this caller.")
         return await self._steering.ask(self._media.stream, text, say=say)
 
+    async def send_to_person(self, queue: str) -> None:
+        """Have people of a queue rung because a supervisor wants it.
+
+        An agent that heeds it tells the caller and the person; one that does not loses the caller.
+
+        Raises:
+            NotToPerson: the call, as it stands, does not allow it.
+        """
+        if not self._people.knows(queue):
+            raise NotToPerson("There is no such queue.")
+        if self._media.taken_over:
+            raise NotToPerson("A supervisor has this caller: hand back first.")
+        if self._people.asked.is_set() or self.are_off or self._sent_to is not None:
+            raise NotToPerson("People are being asked already, or have this caller.")
+        if self._media.stage not in (CallStage.WITH_AGENT, CallStage.WAITING):
+            raise NotToPerson("The call is only beginning, or ending.")
+        if self._media.stream is not None:
+            self._media.tell(Transfer(target=queue, state="wanted", cause=SUPERVISORS_CHOICE))
+            with suppress(TimeoutError):
+                await within(self._clock, HEED_S, self._people.asked.wait())
+        if self._people.asked.is_set() or self.are_off or self._sent_to is not None:
+            return
+        log.warning("agent_did_not_heed", had_agent=self._media.stream is not None)
+        self._sent_to = queue
+        self._sent.set()
+        self._part("unheeding")
+
     # --- losing the caller, and having them again ------------------------------------------------
 
     def heed(self, state: SwitchState) -> None:
@@ -295,11 +339,11 @@ class CallAgents:
             self._part()
         self._media.tell(Resume(reason))
 
-    def _part(self) -> None:
+    def _part(self, why: str = "switched_off") -> None:
         """What the agent has said and is not heard stays unheard, unless a person has the caller:
         then it may stay and assist."""
         stream = self._media.stream
         if stream is not None and not self._media.person_has_caller:
             self.said_stop = False
             self._media.clear_agent_audio()
-            stream.give_up("switched_off")
+            stream.give_up(why)

@@ -22,6 +22,8 @@ from telephony.routing import Route, transfer_routes
 
 log = structlog.get_logger(__name__)
 
+SUPERVISORS_CHOICE = "supervisor"
+"""The cause of a handoff that nobody on the line asked for."""
 LOST_AT_MOST = 3
 """Without an agent, a caller whose people's lines broke so often is rung later instead."""
 
@@ -65,8 +67,10 @@ class CallPeople:
         self.none_asked = asyncio.Event()
         """No attempt is under way."""
         self.none_asked.set()
+        self.asked = asyncio.Event()
+        """An attempt is under way."""
         self.told: dict[str, str] | None = None
-        """The latest news of a handoff: ``state``, ``target`` and ``reason``."""
+        """The latest news of a handoff: ``state``, ``target``, ``reason`` and ``cause``."""
         self.had_person = False
         """A person has had the caller."""
 
@@ -120,8 +124,14 @@ class CallPeople:
 
     # --- for lack of an agent ------------------------------------------------------------------
 
-    async def wait_for_one(self, *, switched_off: bool = False) -> bool:
+    def knows(self, queue: str) -> bool:
+        """Whether there are people of that queue; empty means the usual ones."""
+        return not queue or queue in self._human.queues
+
+    async def wait_for_one(self, *, switched_off: bool = False, sent_to: str | None = None) -> bool:
         """Ring people for lack of an agent; False when nobody can be had.
+
+        ``sent_to``: a supervisor chose the people of this queue.
 
         True when a person had the caller and was lost.
         """
@@ -129,12 +139,16 @@ class CallPeople:
         self._media.enter(CallStage.WAITING)
         kept = self._called_back
         first = PromptName.CALLING_BACK if kept else PromptName.TROUBLE
-        if switched_off and not kept:
+        if sent_to is not None:
+            first = PromptName.SENT
+        elif switched_off and not kept:
             first = PromptName.SWITCHED
         self._media.play(self._parts.prompts.while_ringing(first))
         story = Story(self._parts.call_id, "no_agent")
         queue = self._parts.queue if self._parts.queue in self._human.queues else ""
-        if kept:
+        if sent_to is not None:
+            story, queue = Story(self._parts.call_id, SUPERVISORS_CHOICE), sent_to
+        elif kept:
             story = Story(self._parts.call_id, kept.cause, kept.link, kept.announcement)
             queue = kept.queue
         return await self._reach(self._new_hand_over(story), self._people.routes(queue))
@@ -161,6 +175,7 @@ class CallPeople:
         """From here on the call counts as being handed over."""
         parts = self._parts
         self.none_asked.clear()
+        self.asked.set()
         self.hand_over = HandOver(
             self._media,
             self._dial,
@@ -193,6 +208,7 @@ class CallPeople:
             return self._lost < LOST_AT_MOST
         finally:
             self.hand_over = None
+            self.asked.clear()
             self.none_asked.set()
 
     def _tell(self, message: Transfer) -> None:
@@ -200,7 +216,12 @@ class CallPeople:
         if message.state in ("waiting", "failed"):
             message = replace(message, offers=self._people.offers(message.target))
         self._media.tell(message)
-        self.told = {"state": message.state, "target": message.target, "reason": message.reason}
+        self.told = {
+            "state": message.state,
+            "target": message.target,
+            "reason": message.reason,
+            "cause": message.cause,
+        }
         self._on_change()
         if isinstance(self._parts.caller, ScreenLeg):
             self._parts.caller.show_transfer(message.state or "ringing")

@@ -86,6 +86,11 @@ class HandoffBody(Body):
     name: Name
 
 
+class ToPersonBody(Body):
+    name: Name
+    queue: Annotated[str, StringConstraints(max_length=120)] = ""
+
+
 class EndBody(Body):
     name: Annotated[str, StringConstraints(max_length=120)] = ""
 
@@ -149,6 +154,7 @@ class ControlServer:
                 web.post("/v1/calls/{call_id}/steer", self._steer),
                 web.post("/v1/calls/{call_id}/recording", self._recording),
                 web.post("/v1/calls/{call_id}/handoff", self._handoff),
+                web.post("/v1/calls/{call_id}/to-person", self._to_person),
                 web.post("/v1/calls/{call_id}/end", self._end),
             ]
         )
@@ -341,6 +347,12 @@ class ControlServer:
         session, wish = self._session(request), await _body(request, HandoffBody)
         if not session.people.decide(accept=wish.decision == "accept"):
             raise ControlRefused(409, "nobody_asked", "Nobody is being asked to take this call.")
+        return self._done(session)
+
+    async def _to_person(self, request: web.Request) -> web.Response:
+        """A supervisor wants a person to have the caller."""
+        session, wish = self._session(request), await _body(request, ToPersonBody)
+        await session.agents.send_to_person(wish.queue)
         return self._done(session)
 
     async def _end(self, request: web.Request) -> web.Response:

@@ -133,6 +133,12 @@ class NotTakenOver(SupervisionRefused):
     code = "not_taken_over"
 
 
+class NotToPerson(SupervisionRefused):
+    """The caller cannot be sent to a person now: one is being rung already, or has them."""
+
+    code = "not_to_person"
+
+
 class NoAgent(SupervisionRefused):
     """No agent is on the call to be steered."""
 

@@ -39,7 +39,7 @@ MAX_NOTE_BYTES = 32 * 1024
 OVERHEARD_MS = 100
 
 TransferState: TypeAlias = Literal[
-    "waiting", "ringing", "answered", "bridged", "transferred", "failed", "ended"
+    "wanted", "waiting", "ringing", "answered", "bridged", "transferred", "failed", "ended"
 ]
 Offer: TypeAlias = Literal["call_back"]
 """What the gateway can do for a caller who cannot be put through now."""
@@ -203,11 +203,13 @@ class Transfer:
     format, played to the human agent before the bridge; with ``announced_later`` it comes in a
     message of its own, so that the telephone rings while it is being spoken.
 
-    States: ``waiting`` (all are busy; ``position`` counts from 1, ``wait_s`` is estimated from
-    measured times, ``None`` when there are too few), ``ringing``, ``answered``, ``bridged``,
-    ``failed`` (``reason``: ``busy``, ``declined``, ``no_answer``, ``unreachable``, ``closed``,
-    ``queue_full``, ``gave_up_waiting``, …), ``ended``, and ``transferred``: the caller's own line
-    has put them through, and the call ends. ``offers`` is what can be had instead.
+    States: ``wanted`` (a supervisor wants a person to have this caller: the agent is to ask for one
+    of ``target`` at once, for the ``cause`` given, and to say so), ``waiting`` (all are busy;
+    ``position`` counts from 1, ``wait_s`` is estimated from measured times, ``None`` when there are
+    too few), ``ringing``, ``answered``, ``bridged``, ``failed`` (``reason``: ``busy``,
+    ``declined``, ``no_answer``, ``unreachable``, ``closed``, ``queue_full``, ``gave_up_waiting``,
+    …), ``ended``, and ``transferred``: the caller's own line has put them through, and the call
+    ends. ``offers`` is what can be had instead.
     Until ``bridged`` the caller still hears the agent; from then on caller audio goes to the person
     and the agent receives silence.
     """

@@ -34,6 +34,8 @@ class PromptName(StrEnum):
     """Said once before a person is rung."""
     SWITCHED = "switched"
     """Said once when agents are taken off the phones, before people answer instead."""
+    SENT = "sent"
+    """Said once when a supervisor sends the caller to a person and no agent says so."""
     CUT_OFF = "cut_off"
     """Said once when a supervisor who has the caller is lost."""
     NOTICE = "notice"

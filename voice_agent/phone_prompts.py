@@ -22,6 +22,7 @@ SENTENCES = {
         "Our automatic assistant is not taking calls at the moment. Please stay on the line, "
         "a person will be with you as soon as possible."
     ),
+    "sent": "Please stay on the line, I'll put you through to a colleague now.",
     "cut_off": "I'm sorry, we were cut off. Please stay on the line.",
     "notice": "This call is recorded for quality and training.",
     "consent": (

@@ -24,7 +24,7 @@ def voice(value: int, frames: int = 1) -> bytes:
 
 
 HOLD, TROUBLE, GOODBYE = voice(101), voice(102), voice(103)
-SWITCHED, CUT_OFF = voice(104), voice(105)
+SWITCHED, CUT_OFF, SENT = voice(104), voice(105), voice(108)
 NOTICE, QUESTION = voice(106), voice(107)
 UNANNOUNCED = Rule(recording=RecordingRule.UNANNOUNCED, ai_disclosure=Disclosure.WHEN_ASKED)
 
@@ -53,6 +53,7 @@ class Stage:
                     PromptName.CUT_OFF: [CUT_OFF],
                     PromptName.NOTICE: [NOTICE] * 3,
                     PromptName.CONSENT: [QUESTION] * 3,
+                    PromptName.SENT: [SENT],
                 },
                 soft_tone(),
             ),

@@ -67,6 +67,22 @@ async def controlled(
             await server.stop()
 
 
+async def test_a_supervisor_sends_a_caller_to_a_person(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with controlled(monkeypatch, tmp_path) as client:
+        await client.stage.connect(FakeLeg())
+        status, answer = await client.post("to-person", name="ana", queue="nobody knows it")
+        assert (status, answer["error"]["code"]) == (409, "not_to_person")
+        asking = asyncio.ensure_future(client.post("to-person", name="ana"))
+        while not asking.done():
+            await client.stage.clock.advance(0.2)
+        assert (await asking)[0] == 200
+        await eventually(lambda: client.stage.line.rung)
+        status, answer = await client.post("to-person", name="ben")
+        assert (status, answer["error"]["code"]) == (409, "not_to_person")
+
+
 async def supervise(client: Client, mode: str, name: str = "ana") -> FakeLeg:
     """Ring the supervisor's telephone and pick it up."""
     before = len(client.stage.line.rung)

@@ -326,3 +326,23 @@ class OneRoad:
 
     def ruled(self, asked: object) -> RoadChoice | None:
         return self._choice
+
+
+async def test_a_caller_whom_a_supervisor_sends_to_a_person_hears_so_while_it_rings() -> None:
+    bench = Bench(ears=FakeEars("How much is delivery?"))
+    async with bench.greeted() as gateway:
+        await gateway.speak()
+        await gateway.until_said("Standard delivery costs $4.95.")
+        await gateway.until(lambda: len(bench.records.turns) == 2)
+        await gateway.tell(Transfer(target="care", state="wanted", cause="supervisor"))
+        await gateway.until(lambda: bool(gateway.got(Transfer)))
+        (transfer,) = gateway.got(Transfer)
+        assert (transfer.target, transfer.cause) == ("care", "supervisor")
+        assert "put through by a supervisor" in transfer.reason
+        assert "How much is delivery?" in transfer.reason
+        await gateway.until_said("I'll put you through to a colleague now.")
+        await gateway.until(lambda: bool(gateway.got(Announcement)))
+        await gateway.tell(Transfer(state="bridged"))
+    (handoff,) = {each.handoff_id: each for each in bench.records.handoffs}.values()
+    assert handoff.reason == "supervisor"
+    assert handoff.brief["turns"][-1][0] == "How much is delivery?"

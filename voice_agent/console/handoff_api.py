@@ -113,7 +113,11 @@ def _screen(
     return {
         "call_id": call["call_id"],
         "state": _STATES.get(str(handoff.get("state") or (row or {}).get("state") or ""), "over"),
-        "reason": brief.get("reason") or handoff.get("reason") or (row or {}).get("reason") or "",
+        "reason": brief.get("reason")
+        or handoff.get("cause")
+        or handoff.get("reason")
+        or (row or {}).get("reason")
+        or "",
         "queue": (row or {}).get("queue") or call.get("queue") or "",
         "who": brief.get("who") or "",
         "number": brief.get("caller") or call.get("caller") or "",

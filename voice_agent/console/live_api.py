@@ -50,6 +50,7 @@ class LiveApi:
             Endpoint("POST", f"{call}/leave", p.LISTEN, self._leave),
             Endpoint("POST", f"{call}/hand-back", p.HANDBACK, self._hand_back),
             Endpoint("POST", f"{call}/steer", p.STEER, self._steer),
+            Endpoint("POST", f"{call}/to-person", p.TO_PERSON, self._to_person),
             Endpoint("POST", f"{call}/end", p.END, self._end),
         ]
 
@@ -97,6 +98,12 @@ class LiveApi:
             raise BadRequest("`say` must be true or false.")
         asked = {"name": signed_in(request).user, "text": text, "say": say}
         return await self._do(request, "steer", asked, text=text, say=say)
+
+    async def _to_person(self, request: web.Request) -> web.Response:
+        """The supervisor's choice: people of a queue are rung for this caller."""
+        queue = text_of(await body_of(request), "queue", most=120, required=False)
+        asked = {"name": signed_in(request).user, "queue": queue}
+        return await self._do(request, "to-person", asked, queue=queue)
 
     async def _end(self, request: web.Request) -> web.Response:
         return await self._do(request, "end", {"name": signed_in(request).user})

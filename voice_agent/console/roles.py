@@ -33,6 +33,7 @@ class Permission(StrEnum):
     TAKEOVER = "takeover"
     HANDBACK = "handback"
     END = "end"
+    TO_PERSON = "to_person"
     HANDOFF = "handoff"
     HISTORY = "history"
     RECORDING = "recording"
@@ -59,7 +60,15 @@ GRANTS: MappingProxyType[Role, frozenset[Permission]] = MappingProxyType(
         Role.SUPERVISOR: frozenset(
             {
                 *(_P.LIVE, _P.WORDS, _P.LISTEN, _P.WHISPER, _P.STEER, _P.BARGE, _P.TAKEOVER),
-                *(_P.HANDBACK, _P.END, _P.HANDOFF, _P.HISTORY, _P.RECORDING, _P.GRADE),
+                *(
+                    _P.HANDBACK,
+                    _P.TO_PERSON,
+                    _P.END,
+                    _P.HANDOFF,
+                    _P.HISTORY,
+                    _P.RECORDING,
+                    _P.GRADE,
+                ),
                 *(_P.EVALUATE, _P.VERIFIED_ANSWER, _P.ANSWERING, _P.KILL_SWITCH),
                 *(_P.OPERATIONS, _P.QUALITY),
             }

@@ -94,6 +94,11 @@ class SignIn:
                 for name in self._desk.settings.gateway.control.phones
                 if Permission.LISTEN in GRANTS[session.role]
             ],
+            "queues": [
+                name
+                for name in self._desk.settings.gateway.human.queues
+                if Permission.TO_PERSON in GRANTS[session.role]
+            ],
             "oidc": self._settings.oidc is not None,
             "company": self._desk.settings.answering.company,
         }  # fmt: skip

@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 TRANSCRIBE_AT_END_S = 20.0
+SUPERVISORS_CHOICE = "supervisor"
 
 
 class Line(Protocol):
@@ -204,18 +205,29 @@ class HandoffDesk:
             text, self._pending = self._pending, ""
             await self._line.say(text)
 
-    async def _ask(self, reply: Reply) -> None:
-        """Ask for a person, once a reply; the sentence that says why follows while it rings."""
+    async def _ask_for_supervisor(self, queue: str) -> None:
+        """A supervisor wants a person to have this caller: ring, and tell the caller meanwhile."""
+        assert self._line is not None  # noqa: S101 - the gateway speaks of an open call
+        spoken = self._line.unfinished
+        await self._ask(spoken or Reply(0, "", "", road=Road.PERSON), SUPERVISORS_CHOICE, queue)
+        await self._line.say(self._engines.reasons.of(SUPERVISORS_CHOICE).says)
+
+    async def _ask(self, reply: Reply, reason: str = "", queue: str | None = None) -> None:
+        """Ask for a person, once a reply; the sentence that says why follows while it rings.
+
+        ``reason`` and ``queue``: those somebody else chose.
+        """
         if self._attempt is not None and not self._attempt.record.outcome:
             return
         assert self._line is not None  # noqa: S101 - a reply is over, so the call is open
-        reason = self._story.reason(reply)
+        reason = reason or self._story.reason(reply)
         reasons, handoff = self._engines.reasons, self._settings.handoff
         brief = self._story.brief(
             reply, reason, reasons, self._conversation.history(), self._actions
         )
         named = reasons.of(reason).queue
-        target = named if named in self._settings.gateway.human.queues else handoff.target
+        known = self._settings.gateway.human.queues
+        target = queue or (named if named in known else handoff.target)
         link = handoff.link.replace("{call_id}", self._start.call_id)
         record = HandoffRecord(
             handoff_id=uuid.uuid4().hex,
@@ -259,6 +271,8 @@ class HandoffDesk:
     async def take(self, message: Message) -> bool:
         """A message of the gateway about people; false when it is none."""
         match message:
+            case media_stream.Transfer(state="wanted"):
+                await self._ask_for_supervisor(message.target)
             case media_stream.Transfer(target="supervisor", state=state) if state:
                 self.bridged = state == "bridged"
                 await self._line_is(not self.bridged)

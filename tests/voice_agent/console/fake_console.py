@@ -27,9 +27,9 @@ from voice_agent.console.account_api import drawn
 PAGE = Path(voice_agent.console.__file__).parent / "page"
 PASSWORD = "a long enough password"
 EVERYTHING = (
-    "live words listen whisper steer barge takeover handback end handoff history recording grade "
-    "evaluate verified_answer approve kill_switch operations quality business compliance audit "
-    "users export erase"
+    "live words listen whisper steer barge takeover handback end to_person handoff history "
+    "recording grade evaluate verified_answer approve kill_switch operations quality business "
+    "compliance audit users export erase"
 ).split()
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -178,7 +178,7 @@ class FakeConsole:
         return web.json_response(
             {
                 "user": "sam", "role": "supervisor", "csrf": "csrf",
-                "permissions": self.permissions,
+                "permissions": self.permissions, "queues": ["care", "shop"],
                 "phones": [{"name": "Desk phone", "uri": "sip:sam@127.0.0.1"}],
             }
         )  # fmt: skip

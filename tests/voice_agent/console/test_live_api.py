@@ -160,6 +160,8 @@ def test_a_listener_that_is_too_slow_is_sent_away_instead_of_filling_memory() ->
         ("leave", {}, {}),
         ("hand-back", {"agreed": "a refund"}, {"agreed": "a refund"}),
         ("steer", {"text": " Be brief ", "say": True}, {"text": "Be brief", "say": True}),
+        ("to-person", {"queue": "care"}, {"queue": "care"}),
+        ("to-person", {}, {"queue": ""}),
         ("end", {}, {}),
     ],
 )

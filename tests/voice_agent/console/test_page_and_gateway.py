@@ -13,11 +13,11 @@ from playwright.async_api import expect
 from telephony.call import LegState
 from telephony.control import ControlServer
 from telephony.gateway import Gateway
-from telephony.media_stream import FRAME_BYTES, SAMPLE_RATE_HZ, Resume, Steer, Steered
+from telephony.media_stream import FRAME_BYTES, SAMPLE_RATE_HZ, Resume, Steer, Steered, Transfer
 from telephony.prompts import PromptName, Prompts, soft_tone
 from telephony.settings import ControlSettings, GatewaySettings
 from tests.telephony.browser import browsing, heard_hz, humming_microphone
-from tests.telephony.fakes import FakeAgent, FakeLeg, FakeLine
+from tests.telephony.fakes import AgentEnd, FakeAgent, FakeLeg, FakeLine
 from tests.telephony.stage import voice
 from tests.telephony.webrtc_peer import loudest_hz, tone
 from tests.voice_agent.console.conftest import PASSWORD, SettingsMaker
@@ -46,17 +46,22 @@ class HummingCaller(FakeLeg):
         return tone(660, samples, SAMPLE_RATE_HZ, self._hummed)
 
 
+def transfers(end: AgentEnd) -> list[Transfer]:
+    return [each for each in end.messages if isinstance(each, Transfer)]
+
+
 async def test_a_supervisor_hears_steers_takes_over_and_hands_back_a_live_call(
     tmp_path: Path, make_settings: SettingsMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOICE_AGENT_CONTROL_TOKEN", TOKEN)
     microphone = humming_microphone(tmp_path / "microphone.wav", hz=440.0)
+    people = FakeLine()
     async with FakeAgent() as agent:
         gateway = Gateway(
             GatewaySettings.model_validate(
                 {"agent": {"url": agent.url}, "kill_switch": str(tmp_path / "switch.json")}
             ),
-            dial=FakeLine().dial,
+            dial=people.dial,
             prompts=Prompts({name: [voice(0)] for name in PromptName}, soft_tone()),
         )
         control = ControlServer(ControlSettings(port=0), gateway, ("127.0.0.1",))
@@ -109,6 +114,14 @@ async def test_a_supervisor_hears_steers_takes_over_and_hands_back_a_live_call(
                 assert isinstance(resume, Resume)
                 assert "A new lamp" in resume.note
                 await expect(dock).to_contain_text("Listening")
+
+                await page.get_by_role("button", name="To a person").click()
+                await page.get_by_role("dialog").get_by_role("button", name="Put through").click()
+                await until(lambda: any(each.state == "wanted" for each in transfers(end)))
+                await end.send(Transfer(cause="supervisor"))
+                await expect(page.get_by_text("People are being rung.")).to_be_visible()
+                await expect(page.locator(".call-facts")).to_contain_text("Supervisor's choice")
+                assert people.rung
 
                 await page.get_by_role("button", name="End call").click()
                 await page.get_by_role("dialog").get_by_role("button", name="End call").click()

@@ -201,6 +201,29 @@ async def test_a_closed_tab_leaves_the_call(tmp_path: Path) -> None:
         await until(lambda: bool(console.bodies("/leave")))
 
 
+async def test_a_caller_is_sent_to_the_people_of_a_queue(tmp_path: Path) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path, "#/calls/c0") as tab:
+        page = tab.page
+        await expect(page.locator("[data-turn]")).to_have_count(2)
+        await page.keyboard.press("p")
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("People").select_option("care")
+        console.refusals["/to-person"] = (409, "not_to_person", "People are being asked already.")
+        await dialog.get_by_role("button", name="Put through").click()
+        await expect(dialog.get_by_role("alert")).to_have_text("People are being asked already.")
+        console.refusals.clear()
+        await dialog.get_by_role("button", name="Put through").click()
+        await expect(page.get_by_text("People are being rung.")).to_be_visible()
+        assert console.bodies("/to-person")[-1] == {"queue": "care"}
+        console.change(
+            "c0",
+            handoff={"state": "ringing", "target": "care", "reason": "", "cause": "supervisor"},
+        )
+        await expect(page.locator(".call-facts")).to_contain_text("Supervisor's choice, ringing")
+        await expect(page.get_by_role("button", name="To a person")).to_be_hidden()
+
+
 async def test_steering_is_accepted_or_refused_with_the_reason(tmp_path: Path) -> None:
     console = a_floor()
     console.answers["/api/calls/c0/steer"] = {"accepted": True, "reason": ""}

@@ -18,6 +18,7 @@ export const session = {
   get user() { return me?.user ?? ""; },
   get role() { return me?.role ?? ""; },
   get phones() { return me?.phones ?? []; },
+  get queues() { return me?.queues ?? []; },
   get iceServers() { return me?.ice_servers ?? []; },
   // A new password begins the session anew, with another token.
   renew(described) { me = { ...me, ...described }; },

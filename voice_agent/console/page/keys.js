@@ -12,7 +12,7 @@ export function shortcutsWanted(event) {
 }
 
 const IN_A_CALL = [
-  ["l", "Listen"], ["w", "Whisper"], ["b", "Barge in"], ["t", "Take over"], ["h", "Hand back"],
+  ["l", "Listen"], ["w", "Whisper"], ["b", "Barge in"], ["t", "Take over"], ["h", "Hand back"], ["p", "To a person"],
   ["s", "Write to the agent"], ["↑ ↓", "Turn by turn"], ["space", "Play or stop the recording"],
 ];
 const ON_A_BOARD = [["j k", "Next, previous call"], ["enter", "Open the call"], ["/", "Filter"]];

@@ -13,6 +13,9 @@ const DEEDS = [
   { mode: "takeover", label: "Take over", key: "t" },
 ];
 
+// A person is being rung, or has the caller.
+const PUTTING_THROUGH = ["waiting", "ringing", "answered", "bridged"];
+
 export class Supervise {
   #callId;
   #busy = false;
@@ -30,10 +33,11 @@ export class Supervise {
     this.through = field("Through", { tag: "select", name: "through", options: [["", "This browser"], ...session.phones.map((phone) => [phone.uri, phone.name || phone.uri])] });
     this.through.hidden = !session.phones.length;
     this.handBack = session.can("handback") ? button("Hand back", { icon: "handback", key: "h", onclick: () => this.#askHandBack() }) : null;
+    this.toPerson = session.can("to_person") ? button("To a person", { icon: "handoff", key: "p", onclick: () => this.#askToPerson() }) : null;
     this.end = session.can("end") ? button("End call", { icon: "end", tone: "danger", onclick: () => this.#askEnd() }) : null;
     this.note = el("p", { class: "muted", role: "status" });
     this.node = el("section", { class: "supervise", "aria-label": "Supervise" },
-      el("div", { class: "row wrap" }, [...this.#buttons.values()], this.handBack, this.through, el("span", { class: "grow" }), this.end), this.note);
+      el("div", { class: "row wrap" }, [...this.#buttons.values()], this.handBack, this.toPerson, this.through, el("span", { class: "grow" }), this.end), this.note);
     const show = () => this.show(live.calls.get(callId));
     line.addEventListener("change", show);
     this.#stops.push(() => line.removeEventListener("change", show));
@@ -45,7 +49,7 @@ export class Supervise {
 
   key(key) {
     const deed = DEEDS.find((each) => each.key === key);
-    const target = deed ? this.#buttons.get(deed.mode) : key === "h" ? this.handBack : null;
+    const target = deed ? this.#buttons.get(deed.mode) : key === "h" ? this.handBack : key === "p" ? this.toPerson : null;
     if (!target || target.disabled || target.hidden) return false;
     target.click();
     return true;
@@ -65,6 +69,7 @@ export class Supervise {
       whisper.hidden = !person && !(mine && line.mode === "whisper");
       whisper.title = "Only the person hears you";
     }
+    if (this.toPerson) this.toPerson.hidden = !["with_agent", "waiting"].includes(call.stage) || PUTTING_THROUGH.includes(call.handoff?.state);
     if (this.handBack) this.handBack.hidden = !(mine && line.mode !== "listen") && !(call.supervisor?.name === session.user && call.supervisor.mode === "takeover");
     setText(this.note, other ? `${other.name} is in this call (${other.mode}).`
       : mine && line.mode === "takeover" ? "The caller hears you. The agent only listens."
@@ -99,6 +104,18 @@ export class Supervise {
         if (line.on(this.#callId)) await line.handBack(values.agreed);
         else await post(callPath(this.#callId, "hand-back"), { name: session.user, ...values });
         say("The agent goes on.");
+      },
+    });
+  }
+
+  async #askToPerson() {
+    const queue = field("People", { tag: "select", name: "queue", options: [["", "The usual people"], ...session.queues.map((name) => [name, name])] });
+    await ask({
+      title: "Send the caller to a person", text: "The agent says so and people are rung at once. It works even when the agent hangs.",
+      asked: [queue], confirm: "Put through",
+      act: async (values) => {
+        await post(callPath(this.#callId, "to-person"), values);
+        say("People are being rung.");
       },
     });
   }
