@@ -42,7 +42,7 @@ VIEWS = {
 }
 """Where each view is, and what is there once it is drawn."""
 SERIOUS = ("serious", "critical")
-SIZES = ((1280, 800), (1024, 768))
+SIZES = ((1280, 800), (1024, 768), (768, 1024))
 SHOWN = {"live": False, "call": True, "board": False, "handoff": True}
 """Views the README shows, and whether in the dark theme."""
 

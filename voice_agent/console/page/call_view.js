@@ -76,14 +76,13 @@ class CallView {
     this.suggestions = new Suggestions((sentence) => this.steer?.suggest(sentence), this.going && session.can("steer"));
     this.suggestions.show(answer.suggestions);
     const story = answer.brief ? new Story(answer.brief).node : null;
-    const head = this.#head();
     if (this.going) this.#buildLive();
     else if (answer.recording && session.can("recording")) {
       const { began_at: began, ended_at: ended, duration_s: duration } = this.#call;
       this.replay = new Replay(answer.recording, this.transcript.ordered, duration ?? (ended && began ? ended - began : 0), (atMs) => this.transcript.playing(atMs));
     }
     replace(this.node,
-      el("div", { class: "call-main" }, head, this.supervise?.node, this.replay?.node, this.transcript.node, this.steer?.node),
+      el("div", { class: "call-main" }, this.#head(), this.supervise?.node, this.replay?.node, this.transcript.node, this.steer?.node),
       el("aside", { class: "call-side", "aria-label": "Details", tabindex: "0" }, story, this.suggestions.node, this.panel.node));
     this.#show();
   }
@@ -122,6 +121,7 @@ class CallView {
     this.going = false;
     this.#call = { ...this.#call, stage: "ended", ended_at: this.#call.ended_at ?? live.now() };
     if (this.supervise) this.supervise.node.hidden = true;
+    if (this.supervise?.end) this.supervise.end.hidden = true;
     if (this.steer) this.steer.node.hidden = true;
     if (line.on(this.id)) line.drop("ended");
     this.#show();
@@ -136,7 +136,7 @@ class CallView {
     this.alarm = el("p", { class: "problem", hidden: true });
     return el("header", { class: "call-head" },
       el("a", { class: "button quiet icon-only", href: this.going ? "#/live" : "#/history", "aria-label": "Back", title: "Back" }, icon("back")),
-      el("div", { class: "grow" }, el("div", { class: "row" }, this.name, this.verified, this.state, this.length), this.facts), this.alarm);
+      el("div", { class: "grow" }, el("div", { class: "row" }, this.name, this.verified, this.state, this.length), this.facts), this.supervise?.end, this.alarm);
   }
 
   #show() {

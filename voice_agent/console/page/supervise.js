@@ -36,8 +36,9 @@ export class Supervise {
     this.toPerson = session.can("to_person") ? button("To a person", { icon: "handoff", key: "p", onclick: () => this.#askToPerson() }) : null;
     this.end = session.can("end") ? button("End call", { icon: "end", tone: "danger", onclick: () => this.#askEnd() }) : null;
     this.note = el("p", { class: "muted", role: "status" });
+    // The view puts `end` into its head, away from what does no harm.
     this.node = el("section", { class: "supervise", "aria-label": "Supervise" },
-      el("div", { class: "row wrap" }, [...this.#buttons.values()], this.handBack, this.toPerson, this.through, el("span", { class: "grow" }), this.end), this.note);
+      el("div", { class: "row wrap" }, [...this.#buttons.values()], this.handBack, this.toPerson, this.through), this.note);
     const show = () => this.show(live.calls.get(callId));
     line.addEventListener("change", show);
     this.#stops.push(() => line.removeEventListener("change", show));
