@@ -406,7 +406,13 @@ class HandoffDesk:
         taping, self._taping = self._taping, None
         if taping is None:
             return
-        kept = taping.end()
+        try:
+            kept = await taping.end()
+        except OSError as error:  # it is not promised that anybody will hear it
+            log.error("message_not_kept", reason=error.strerror)
+            await self._line.change_line(True)
+            await self._line.say(f"{phrases.NOT_REACHED} {phrases.ANYTHING_ELSE}")
+            return
         await self._line.change_line(True)
         if kept is None:
             await self._line.say(phrases.NO_MESSAGE)
@@ -419,15 +425,22 @@ class HandoffDesk:
     async def close(self) -> None:
         """The call is over: what was said on the tape until now is a message too."""
         taping, self._taping = self._taping, None
-        if taping is not None and taping.end() is not None:
-            self._close("voicemail", again=True)
-            try:
-                async with asyncio.timeout(TRANSCRIBE_AT_END_S):
-                    await taping.transcribe(self._engines.transcriber)
-            except TimeoutError:
-                log.error("message_not_transcribed", reason="late")
+        if taping is not None:
+            await self._keep_unfinished(taping)
         if self._attempt is not None and not self._attempt.record.outcome:
             self._close("left")
+
+    async def _keep_unfinished(self, taping: voicemail.Taping) -> None:
+        try:
+            if await taping.end() is None:
+                return
+            self._close("voicemail", again=True)
+            async with asyncio.timeout(TRANSCRIBE_AT_END_S):
+                await taping.transcribe(self._engines.transcriber)
+        except TimeoutError:
+            log.error("message_not_transcribed", reason="late")
+        except OSError as error:
+            log.error("message_not_kept", reason=error.strerror)
 
     # --- the record ------------------------------------------------------------------------------
 

@@ -6,10 +6,12 @@ in the file. Beside each ``ID.wav`` stands ``ID.json`` with who, when, why, and 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,7 +32,7 @@ SILENCE_BEFORE_S = 8.0
 VOICE_DB = -42.0
 """Louder than a telephone line's noise, softer than anybody who speaks into it."""
 VOICED_LEAST_MS = 400
-_FLUSH_FRAMES = 50
+_WRITTEN_AT_ONCE_BYTES = 50 * FRAME_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Ears(Protocol):
 
 
 class Taping:
-    """One message being taken. ``take`` and ``end`` block for a disk write once a second."""
+    """One message being taken; a thread of its own writes it to the disk, in order."""
 
     def __init__(self, folder: Path, message: Message) -> None:
         """
@@ -72,6 +74,8 @@ class Taping:
         self._out.setsampwidth(2)
         self._out.setframerate(SAMPLE_RATE_HZ)
         self._message = message
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="voicemail")
+        self._fault: OSError | None = None
         self._frames = bytearray()
         self._sound = bytearray()
         self._voiced_ms = self._silent_ms = 0
@@ -96,23 +100,22 @@ class Taping:
                 self._silent_ms = 0
             else:
                 self._silent_ms += FRAME_MS
-            if len(self._sound) % (FRAME_BYTES * _FLUSH_FRAMES) == 0:
-                self._write()
+            if len(self._sound) % _WRITTEN_AT_ONCE_BYTES == 0:
+                self._disk.submit(self._write, bytes(self._sound[-_WRITTEN_AT_ONCE_BYTES:]))
         patience_s = SILENCE_AFTER_S if self.spoken else SILENCE_BEFORE_S
         long = len(self._sound) >= MAX_S * SAMPLE_RATE_HZ * 2
         return long or self._silent_ms >= patience_s * 1000
 
-    def end(self) -> Message | None:
-        """Close the file; ``None``, and no file, when nothing was said."""
-        if not self._closed:
-            self._closed = True
-            self._write()
-            self._out.close()
-            self._raw.close()
-            if not self.spoken:
-                self._path.unlink(missing_ok=True)
-            else:
-                self._keep(self._message)
+    async def end(self) -> Message | None:
+        """Close the file, once; ``None``, and no file, when nothing was said.
+
+        Raises:
+            OSError: some of it could not be written; what could is in the file.
+        """
+        self._closed = True
+        finishing = asyncio.get_running_loop().run_in_executor(self._disk, self._finish)
+        self._disk.shutdown(wait=False)
+        await finishing
         return self._message if self.spoken else None
 
     async def transcribe(self, ears: Ears) -> Message:
@@ -124,13 +127,32 @@ class Taping:
             log.error("message_not_transcribed", **as_logged(error))
             return self._message
         message = Message(**{**asdict(self._message), "words": words})
-        self._keep(message)
+        await asyncio.to_thread(self._keep, message)
         return message
 
-    def _write(self) -> None:
-        done = self._out.tell() * 2
-        self._out.writeframes(bytes(self._sound[done:]))  # brings the header up to date
-        self._raw.flush()
+    # --- in the thread ---------------------------------------------------------------------------
+
+    def _write(self, sound: bytes) -> None:
+        try:
+            self._out.writeframes(sound)  # brings the header up to date
+            self._raw.flush()
+        except OSError as error:
+            self._fault = error
+
+    def _finish(self) -> None:
+        rest = len(self._sound) % _WRITTEN_AT_ONCE_BYTES
+        self._write(bytes(self._sound[len(self._sound) - rest :]))
+        for file in (self._out, self._raw):
+            try:
+                file.close()
+            except OSError as error:
+                self._fault = error
+        if self.spoken:
+            self._keep(self._message)
+        else:
+            self._path.unlink(missing_ok=True)
+        if self._fault is not None:
+            raise self._fault
 
     def _keep(self, message: Message) -> None:
         seconds = round(len(self._sound) / (SAMPLE_RATE_HZ * 2), 1)
