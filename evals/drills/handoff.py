@@ -35,8 +35,10 @@ class HandoffFigures:
     """Ended with a person, a call-back, or with the agent again (a message taken counts so)."""
     person: int
     call_back: int
+    """Promised, rung by the gateway, and put through to somebody."""
     agent: int
     message: int
+    """Spoken on the line, and on disk with its words."""
     lost: int
     people: dict[str, int]
     """What people did in the scripts, and how often."""

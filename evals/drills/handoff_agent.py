@@ -12,7 +12,7 @@ import numpy as np
 from aiohttp import WSMsgType, web
 
 from evals.drills.handoff_script import Script
-from telephony.media_stream import FRAME_BYTES, Dtmf, Message, Resume, Start, Stop, encode, parse
+from telephony.media_stream import FRAME_BYTES, Message, Resume, Start, Stop, encode, parse
 from voice_agent.answering.conversation import Conversation
 from voice_agent.config import Settings
 from voice_agent.handoff import phrases
@@ -81,6 +81,8 @@ class DrilledAgent:
         self._settings = settings
         self._desk = HandoffDesk(settings, self.engines, Conversation(6))
         self._replies = 0
+        self.leave_message: Callable[[], None] = lambda: None
+        """Has the caller speak after the tone, and press the hash key."""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -91,6 +93,8 @@ class DrilledAgent:
     async def serve(self) -> None:
         """Until the stream ends."""
         async for item in self._socket:
+            if item.type is WSMsgType.BINARY:
+                self._desk.heard_audio(item.data)
             if item.type is not WSMsgType.TEXT:
                 continue
             told = parse(item.data)
@@ -170,8 +174,7 @@ class DrilledAgent:
         reply.heard, reply.end_reason = reply.fixed_text or "An answer.", "completed"
         await self._desk.over(reply)
         if reply.fixed_text == phrases.SPEAK_NOW:
-            self._desk.heard_audio(VOICE)
-            await self._desk.take(Dtmf("#"))
+            self.leave_message()
         elif reply.fixed_text not in ("", phrases.ONE_MOMENT):
             await self._answer(reply.fixed_text)
 

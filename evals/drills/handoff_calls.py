@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from aiohttp import web
 
-from evals.drills.handoff_agent import DrilledAgent
+from evals.drills.handoff_agent import VOICE, DrilledAgent
 from evals.drills.handoff_script import TARGETS, Person, Script
 from evals.drills.virtual import VirtualClock, VirtualLeg
-from telephony.call import DigitPressed, Leg, LegAnswered, LegEnded, LegState
+from telephony.call import DigitPressed, Leg, LegAnswered, LegEnded, LegEvent, LegState
+from telephony.call_back_dialler import CallBackDialler
 from telephony.errors import DialFailed
 from telephony.gateway import Gateway
 from telephony.handover import ACCEPT_KEY, DECLINE_KEY
 from telephony.media_stream import Start
 from telephony.prompts import PromptName, Prompts, soft_tone
 from voice_agent.config import Settings
+from voice_agent.handoff.voicemail import messages
 
 Ended: TypeAlias = Literal["person", "call_back", "message", "agent", "lost"]
 
 RINGS_S, TALK_S = 0.4, 3.0
 LIMIT_S = 240.0
 """Of virtual time; a caller who is nowhere by then is lost."""
+TRUNK = "trunk.invalid"
+RING_BACK_S = 300.0
+"""Of virtual time; a promise that is not kept by then is broken."""
+LOOK_STEPS = 50
+MESSAGE_LEAST_S = 0.9
+"""Callers speak for a second; so much of it is on the tape at least."""
 TOGETHER = 5
 """Calls at once, which share the people."""
 
@@ -67,7 +76,8 @@ def settings_of(folder: Path, url: str) -> Settings:
                     "queues": queues,
                     "queue": "patient",
                     "call_backs": {
-                        "address": "sip:{number}@trunk.invalid",
+                        "address": f"sip:{{number}}@{TRUNK}",
+                        "retry_s": 0.001,
                         "path": str(folder / "call_backs.sqlite"),
                     },
                 },
@@ -101,6 +111,8 @@ async def _together(scripts: Sequence[Script], folder: Path) -> list[Result]:
             while clock.now_s() < end_s and not all(call.settled for call in calls):
                 await clock.step()
             results = [call.result() for call in calls]
+            await bench.ring_back()
+            results = [call.checked(result) for call, result in zip(calls, results, strict=True)]
         finally:
             closing = asyncio.ensure_future(gateway.close())
             while not closing.done():
@@ -119,6 +131,7 @@ class _Agents:
         self.by_caller: dict[str, DrilledAgent] = {}
         """The latest of each."""
         self.call_ids: dict[str, str] = {}
+        self.callers: dict[str, VirtualLeg] = {}
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One stream."""
@@ -129,6 +142,8 @@ class _Agents:
 
     def _script_of(self, agent: DrilledAgent, start: Start) -> Script:
         self.by_caller[start.caller] = agent
+        leg = self.callers[start.caller]
+        agent.leave_message = lambda: leg.speak(VOICE, DigitPressed("#", 100))
         self.call_ids[start.caller] = start.call_id
         return self.scripts[start.caller]
 
@@ -156,11 +171,13 @@ class _Bench:
         self._tasks: set[asyncio.Task[None]] = set()
         gateway.dial = self.dial
         self._calls: dict[str, _Call] = {}
+        self._rung_back: Counter[str] = Counter()
 
     def ring(self, script: Script) -> _Call:
         number = f"0742{script.number:07d}"
         caller = VirtualLeg(f"sip:{number}@drill.invalid", answers=True)
         self.agents.scripts[caller.remote] = script
+        self.agents.callers[caller.remote] = caller
         call = _Call(script, caller, self)
         self._calls[caller.remote] = call
         self.spawn(self._take(call))
@@ -171,7 +188,13 @@ class _Bench:
         call.over = True
 
     async def dial(self, uri: str, headers: dict[str, str]) -> Leg:
+        if uri.endswith(TRUNK):
+            return self._ring_caller(uri)
         session = self.gateway.calls.get(headers.get("X-Call-ID", ""))
+        if session and session.view().caller.endswith(TRUNK):
+            leg = VirtualLeg(uri)  # who is rung back finds somebody there
+            self.spawn(self._play(leg, "answers", None))
+            return leg
         call = self._calls.get(session.view().caller) if session else None
         target = int(uri.partition("@")[0].rpartition("-")[2])
         does: Person = call.script.people[target] if call else "busy"
@@ -180,6 +203,34 @@ class _Bench:
         leg = VirtualLeg(uri)
         self.spawn(self._play(leg, does, call))
         return leg
+
+    async def ring_back(self) -> None:
+        """Let the gateway keep what it has promised."""
+        store = await asyncio.to_thread(self.gateway.people.call_backs)
+        dialling = asyncio.create_task(CallBackDialler(self.gateway, self.gateway.people).run())
+        end_s = self.clock.now_s() + RING_BACK_S
+        try:
+            while self.clock.now_s() < end_s and any(
+                each.state in ("waiting", "ringing") for each in await asyncio.to_thread(store.all)
+            ):
+                for _ in range(LOOK_STEPS):
+                    await self.clock.step()
+        finally:
+            dialling.cancel()
+            await asyncio.wait({dialling})
+
+    def _ring_caller(self, uri: str) -> VirtualLeg:
+        """Half of the callers are busy the first time."""
+        leg = VirtualLeg(uri)
+        self._rung_back[uri] += 1
+        number = uri.partition("@")[0]
+        busy = self._rung_back[uri] == 1 and int(number[-1]) % 2 == 0
+        self.spawn(self._pick_up(leg, LegEnded("busy", 486) if busy else LegAnswered()))
+        return leg
+
+    async def _pick_up(self, leg: VirtualLeg, then: LegEvent) -> None:
+        await self._pass(RINGS_S)
+        leg.tell(then)
 
     async def _play(self, leg: VirtualLeg, does: Person, call: _Call | None) -> None:
         """What the person does, in the call's time."""
@@ -298,7 +349,24 @@ class _Call:
         if any(each.of_call == call_id for each in kept):
             return Result(self.script, "call_back", said)
         if self.agent is not None and self.agent.outcome == "voicemail":
-            return Result(self.script, "message", said)
+            return Result(self.script, "message" if self._is_taped(call_id) else "lost", said)
         if not self.over and self._quiet_since_s is not None:
             return Result(self.script, "agent", said)
         return Result(self.script, "lost", said)
+
+    def checked(self, result: Result) -> Result:
+        """A promise counts once the caller has been rung and has talked to somebody."""
+        if result.ended != "call_back":
+            return result
+        call_id = self._bench.agents.call_ids.get(self.caller.remote, "")
+        kept = self._bench.gateway.people.call_backs().all()
+        talked = any(each.of_call == call_id and each.state == "done" for each in kept)
+        return result if talked else replace(result, ended="lost", why="not rung back")
+
+    def _is_taped(self, call_id: str) -> bool:
+        """What the caller said is on disk, with its words."""
+        taped = messages(self._bench.agents.settings.handoff.voicemail)
+        return any(
+            each.call_id == call_id and each.seconds >= MESSAGE_LEAST_S and each.words
+            for each in taped
+        )

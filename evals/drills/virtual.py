@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from collections import deque
 from typing import Literal
 
 from telephony.audio import in_frames
@@ -66,6 +67,13 @@ class VirtualLeg:
         self.ended_by_us = False
         self._answers = answers
         self._events: asyncio.Queue[LegEvent] = asyncio.Queue()
+        self._says: deque[bytes] = deque()
+        self._then: LegEvent | None = None
+
+    def speak(self, audio: bytes, then: LegEvent) -> None:
+        """The far end says this from now on, frame by frame, and then does something."""
+        self._says.extend(in_frames(audio))
+        self._then = then
 
     def tell(self, event: LegEvent) -> None:
         """Something happens at the far end."""
@@ -78,7 +86,12 @@ class VirtualLeg:
         self._events.put_nowait(event)
 
     def receive_frame(self) -> bytes | None:
-        """The far end is silent."""
+        """What the far end says; mostly it is silent."""
+        if self._says:
+            return self._says.popleft()
+        if self._then is not None:
+            then, self._then = self._then, None
+            self.tell(then)
         return None
 
     def send_frame(self, frame: bytes) -> None:
