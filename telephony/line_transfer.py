@@ -14,7 +14,7 @@ from telephony.call import Leg, LegState, TransferableLeg
 from telephony.call_media import CallMedia
 from telephony.clock import Clock, within
 from telephony.errors import NotTransferred, PersonNotReached
-from telephony.routing import failure_reason
+from telephony.routing import failure_reason, transfer_means
 from telephony.settings import TransferMeans
 
 log = structlog.get_logger(__name__)
@@ -26,16 +26,6 @@ REPORT_S = 5.0
 TAKEN_OVER_WITHIN_S = 8.0
 """A person who is on the line already is taken over at once, or not at all."""
 _LOOK_S = 0.1
-_RANK: dict[TransferMeans, int] = {"bridge": 0, "refer": 1, "replaces": 2}
-
-
-def means(wished: TransferMeans, able: TransferMeans, *, supervised: bool) -> TransferMeans:
-    """How to transfer: as wished where the line is able to, else by our own bridge.
-
-    A caller whom a supervisor is with stays. What needs the person to be told the story first is
-    never replaced by a transfer that does not tell it.
-    """
-    return "bridge" if supervised or _RANK[wished] > _RANK[able] else wished
 
 
 def is_about_the_person(sip_code: int) -> bool:
@@ -57,7 +47,8 @@ class LineTransfer:
         caller = self._media.caller
         if self._failed or not isinstance(caller, TransferableLeg):
             return "bridge"
-        return means(wished, caller.transfers, supervised=self._media.supervisor is not None)
+        supervised = self._media.supervisor is not None
+        return transfer_means(wished, caller.transfers, supervised=supervised)
 
     async def send_to(self, target: str, patience_s: float) -> bool:
         """Have the line ring an address, once the caller has heard what is being said to them.

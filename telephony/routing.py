@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from telephony.errors import TargetRefused
-from telephony.settings import CallBackSettings, HumanLineSettings, QueueSettings
+from telephony.settings import (
+    CallBackSettings,
+    HumanLineSettings,
+    QueueSettings,
+    TransferMeans,
+)
 
 
 class Answering(StrEnum):
@@ -115,6 +120,20 @@ def transfer_routes(
     wait_s = 0.0 if has_agent else line.wait_without_agent_s
     single = QueueSettings(calls_each=0, wait_s=wait_s, hours=line.hours, transfer=line.transfer)
     return (Route("", single, (transfer_target(requested, line),)),)
+
+
+_TRANSFER_RANK: dict[TransferMeans, int] = {"bridge": 0, "refer": 1, "replaces": 2}
+
+
+def transfer_means(
+    wished: TransferMeans, able: TransferMeans, *, supervised: bool
+) -> TransferMeans:
+    """How to transfer: as wished where the line is able to, else by our own bridge.
+
+    A caller whom a supervisor is with stays. What needs the person to be told the story first is
+    never replaced by a transfer that does not tell it.
+    """
+    return "bridge" if supervised or _TRANSFER_RANK[wished] > _TRANSFER_RANK[able] else wished
 
 
 _HEADER_TEXT = re.compile(r"[\x21-\x7e]{1,400}")

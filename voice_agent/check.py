@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from telephony.routing import transfer_means
 from voice_agent.answering.actions.declaration import read_declarations
 from voice_agent.answering.actions.errors import ActionsInvalid
 from voice_agent.answering.calibration import read_calibration
@@ -176,6 +177,17 @@ def _people(settings: Settings) -> Iterator[Finding]:
             read_reasons(settings.handoff.reasons)
         except ConfigError as error:
             yield Finding(error.code, str(error))
+    sip, human = settings.gateway.sip, settings.gateway.human
+    able = [sip.transfers, *([sip.trunk.transfers] if sip.trunk else [])]
+    wishes = {"gateway.human": human.transfer} | {
+        f"gateway.human.queues.{name}": queue.transfer for name, queue in human.queues.items()
+    }
+    for where, wish in wishes.items():
+        if all(transfer_means(wish, each, supervised=False) != wish for each in able):
+            yield Finding(
+                "transfer_not_possible",
+                f"{where}.transfer: no line is able to `{wish}`: see gateway.sip.trunk.transfers",
+            )
 
 
 def _roads(settings: Settings) -> Iterator[Finding]:

@@ -8,8 +8,9 @@ import pytest
 
 from telephony.call import REPLACED, TRANSFERRED, Leg, LegAnswered, LegEnded
 from telephony.errors import NotTransferred
-from telephony.line_transfer import is_about_the_person, means
+from telephony.line_transfer import is_about_the_person
 from telephony.media_stream import Announcement, Transfer
+from telephony.routing import transfer_means
 from telephony.settings import TransferMeans
 from tests.telephony.fakes import AgentEnd, FakeLeg, eventually
 from tests.telephony.stage import Stage, staged, voice
@@ -78,7 +79,7 @@ def rung(stage: Stage) -> list[str]:
 def test_a_line_transfers_only_where_it_can_and_is_wished_to(
     wished: TransferMeans, able: TransferMeans, supervised: bool, expected: TransferMeans
 ) -> None:
-    assert means(wished, able, supervised=supervised) == expected
+    assert transfer_means(wished, able, supervised=supervised) == expected
 
 
 def test_a_persons_refusal_is_told_from_a_lines() -> None:

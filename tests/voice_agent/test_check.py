@@ -282,3 +282,16 @@ def test_only_names_of_the_manifest_are_pulled(tree: dict[str, Any]) -> None:
         "spacy-en-small",
         "qwen2.5-0.5b",
     ]
+
+
+@pytest.mark.parametrize(
+    ("able", "wish", "found"),
+    [("bridge", "refer", True), ("refer", "replaces", True), ("replaces", "refer", False)],
+)
+def test_a_transfer_no_line_can_make_is_found(
+    tree: dict[str, Any], able: str, wish: str, found: bool
+) -> None:
+    tree["gateway"]["sip"]["transfers"] = able
+    tree["gateway"]["human"] = {"queues": {"care": {"transfer": wish}}}
+    told = [each.message for each in findings(Settings.model_validate(tree), check_ports=False)]
+    assert any("gateway.human.queues.care.transfer" in message for message in told) is found

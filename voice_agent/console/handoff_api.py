@@ -136,6 +136,6 @@ def _screen(
 
 _STATES = {
     **dict.fromkeys(("offered", "asked", "ringing", "waiting", "queued", "announcing"), "offered"),
-    **dict.fromkeys(("accepted", "bridged", "connected", "talking"), "accepted"),
+    **dict.fromkeys(("accepted", "bridged", "connected", "talking", "transferred"), "accepted"),
     **dict.fromkeys(("declined", "busy", "no_answer", "failed"), "declined"),
 }

@@ -14,6 +14,7 @@ const ASK_MS = 2000;
 const OPEN = ["offered", "asked", "ringing", "waiting", "queued", "announcing"];
 const STATES = {
   offered: "Ringing you", ringing: "Ringing you", accepted: "With you", bridged: "With you", connected: "With you", talking: "With you",
+  transferred: "With you",
 };
 
 const path = (id, what = "") => `/api/handoffs/${encodeURIComponent(id)}${what ? `/${what}` : ""}`;
