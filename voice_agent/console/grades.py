@@ -35,6 +35,11 @@ CREATE TABLE IF NOT EXISTS proposals (
 """
 
 
+def approved_id(proposal: str) -> str:
+    """What an approved proposal is called among the documents."""
+    return f"approved-{proposal[:12]}"
+
+
 class Grades:
     """The file of grades. Its calls block for a moment: use them from a thread.
 
@@ -46,6 +51,7 @@ class Grades:
 
     def __init__(self, path: Path, evaluation: Path, verified: Path) -> None:
         self._path, self._evaluation, self._verified = path, evaluation, verified
+        self._evaluated: tuple[int, frozenset[str]] = (-1, frozenset())
         try:
             create_database(path, _SCHEMA, folder_mode=0o700)
         except (OSError, sqlite3.Error) as error:
@@ -114,6 +120,21 @@ class Grades:
             yaml.safe_dump([row], file, allow_unicode=True, sort_keys=False)
         return True
 
+    def evaluated(self) -> frozenset[str]:
+        """The turns whose questions are in the evaluation set; read again when it has changed."""
+        try:
+            changed_ns = self._evaluation.stat().st_mtime_ns
+        except OSError:
+            return frozenset()
+        if self._evaluated[0] != changed_ns:
+            try:
+                known = yaml.safe_load(self._evaluation.read_text(encoding="utf-8")) or []
+                turns = frozenset(str(each.get("turn_id")) for each in known)
+            except (OSError, ValueError, yaml.YAMLError, AttributeError, TypeError):
+                turns = frozenset()  # somebody edits it by hand just now
+            self._evaluated = (changed_ns, turns)
+        return self._evaluated[1]
+
     # --- verified answers ----------------------------------------------------------------------
 
     def propose(self, turn_id: str, question: str, answer: str, by: str) -> str:
@@ -144,6 +165,19 @@ class Grades:
             ).fetchall()
         return [dict(row) for row in rows]
 
+    def proposed_of(self, turn_ids: Iterable[str]) -> dict[str, str]:
+        """For each of these turns that an answer was proposed for, the latest proposal's state."""
+        states: dict[str, str] = {}
+        with self._open() as database:
+            for turn_id in turn_ids:
+                row = database.execute(
+                    "SELECT state FROM proposals WHERE turn_id = ? ORDER BY at DESC LIMIT 1",
+                    (turn_id,),
+                ).fetchone()
+                if row is not None:
+                    states[turn_id] = row["state"]
+        return states
+
     def decide(self, proposal: str, approve: bool, by: str) -> dict[str, Any]:
         """Approve or reject; an approved answer is written where a source of knowledge finds it.
 
@@ -169,7 +203,7 @@ class Grades:
 
     def _write_verified(self, row: sqlite3.Row) -> None:
         line = {
-            "id": f"approved-{row['id'][:12]}",
+            "id": approved_id(row["id"]),
             "question": row["question"],
             "answer": row["answer"],
             "spoken": row["answer"],

@@ -10,7 +10,8 @@ from aiohttp import web
 from voice_agent.console.desk import Desk
 from voice_agent.console.endpoints import Endpoint, body_of, signed_in, text_of
 from voice_agent.console.errors import BadRequest, NotFound
-from voice_agent.console.grades import GRADES
+from voice_agent.console.grades import GRADES, approved_id
+from voice_agent.console.published import Published
 from voice_agent.console.roles import Permission
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
@@ -21,6 +22,8 @@ class GradingApi:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        settings = desk.settings
+        self._published = Published(settings.knowledge, settings.console.verified_answers)
 
     def endpoints(self) -> list[Endpoint]:
         """What this part answers."""
@@ -77,7 +80,20 @@ class GradingApi:
 
     async def _proposals(self, _: web.Request) -> web.Response:
         found = await asyncio.to_thread(self._desk.grades.proposals)
-        return web.json_response({"proposals": found})
+        now = await asyncio.to_thread(self._published.now)
+        for each in found:
+            heard = each["state"] == "approved" and approved_id(each["id"]) in now.approved
+            each["version"] = now.version if heard else None
+        return web.json_response(
+            {
+                "proposals": found,
+                "version": now.version or None,
+                "is_source": self._published.is_source,
+                "file": str(self._desk.settings.console.verified_answers),
+                "build": "voice-agent knowledge build",
+                "watched_s": self._desk.settings.knowledge.watch_s or None,
+            }
+        )
 
     async def _approve(self, request: web.Request) -> web.Response:
         return await self._decide(request, approve=True)

@@ -54,8 +54,15 @@ class HistoryApi:
         for turn_id, turn in self._desk.live.state.turns.get(call_id, {}).items():
             turns[turn_id] = turns.get(turn_id) or turn
         grades = await asyncio.to_thread(self._desk.grades.of_call, call_id)
+        evaluated = await asyncio.to_thread(self._desk.grades.evaluated)
+        proposed = await asyncio.to_thread(self._desk.grades.proposed_of, turns)
         shown = [
-            turn_for(turn, words=words) | {"grade": grades.get(turn_id)}
+            turn_for(turn, words=words)
+            | {
+                "grade": grades.get(turn_id),
+                "evaluated": turn_id in evaluated,
+                "proposed": proposed.get(turn_id),
+            }
             for turn_id, turn in turns.items()
         ]
         may_hear = Permission.RECORDING in GRANTS[session.role]

@@ -153,6 +153,7 @@ def make_settings(tmp_path: Path) -> SettingsMaker:
                 "handoff": {"voicemail": str(tmp_path / "voicemail")},
                 "drills": {"record": str(tmp_path / "drills.jsonl")},
                 "media": {"port": 9},
+                "knowledge": {"index": str(tmp_path / "knowledge")},
                 "console": {
                     "folder": str(tmp_path / "console"),
                     "evaluation": str(tmp_path / "evaluation.yaml"),

@@ -164,7 +164,8 @@ def people(console: FakeConsole) -> None:
 
 def proposed_answers(console: FakeConsole) -> None:
     """One answer that waits, one of one's own, one that was decided."""
-    kept = {"turn_id": "t1", "answer": "Two to three days.", "at": BEGAN, "decided_by": None,
+    kept = {"turn_id": "t1", "by": "kim", "version": None, "answer": "Two to three days.",
+            "at": BEGAN, "decided_by": None,
             "decided_at": None, "state": "proposed"}  # fmt: skip
     decided = {"state": "approved", "decided_by": "ada", "decided_at": BEGAN + 60}
     console.answers["/api/proposals"] = {
@@ -172,8 +173,12 @@ def proposed_answers(console: FakeConsole) -> None:
             kept | {"id": "q1", "question": EVIL, "by": "kim"},
             kept | {"id": "q2", "question": "Do you deliver on Sundays?", "by": "sam"},
             kept | decided | {"id": "q3", "question": "Can I return a lamp?", "by": "kim"},
-        ]
-    }
+            kept | decided | {"id": "q4", "question": "Is there a shop?", "version": "3f2a91bc"},
+            kept | decided | {"id": "q5", "question": "Is it dear?", "state": "rejected"},
+        ],
+        "version": "3f2a91bc", "is_source": True, "build": "voice-agent knowledge build",
+        "file": "var/verified_answers/approved.jsonl",
+    }  # fmt: skip
 
 
 def a_handoff(console: FakeConsole, call_id: str = "c3") -> None:

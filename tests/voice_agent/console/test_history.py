@@ -149,7 +149,9 @@ async def test_an_answer_is_graded_corrected_and_sent_to_the_evaluation_set(stag
     assert found["turns"][0]["grade"]["grade"] == "wrong"
     assert found["turns"][0]["grade"]["by"] == "quality"
     assert (await quality.get("/api/history?number=4567"))["calls"][0]["grade"] == "wrong"
+    assert found["turns"][0]["evaluated"] is False
     assert (await quality.do(f"{turn}/evaluation"))["added"] is True
+    assert (await quality.get("/api/calls/call-1"))["turns"][0]["evaluated"] is True
     assert (await quality.do(f"{turn}/evaluation"))["added"] is False
     rows = yaml.safe_load(stage.console.desk.settings.console.evaluation.read_text())
     assert rows == [
@@ -174,7 +176,9 @@ async def test_a_proposed_answer_is_said_only_once_somebody_else_approves_it(sta
     verified = stage.console.desk.settings.console.verified_answers
     await quality.do(f"/api/proposals/{own}/approve", status=409)
     assert not verified.exists()
+    assert (await quality.get("/api/calls/call-1"))["turns"][0]["proposed"] == "proposed"
     await quality.do(f"/api/proposals/{others}/approve")
+    assert (await quality.get("/api/calls/call-1"))["turns"][0]["proposed"] == "approved"
     await quality.do(f"/api/proposals/{others}/reject", status=409)
     row = json.loads(verified.read_text())
     assert (row["question"], row["answer"], row["verified"]) == (

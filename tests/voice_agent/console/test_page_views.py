@@ -99,6 +99,7 @@ async def test_a_recording_that_is_gone_is_explained(tmp_path: Path) -> None:
 async def test_an_answer_is_graded_corrected_kept_and_proposed(tmp_path: Path) -> None:
     console = a_floor()
     a_past_call(console)
+    console.answers["/api/turns/t1/evaluation"] = {"added": True, "file": "var/evaluation.yaml"}
     async with looking_at(console, tmp_path, "#/calls/p1") as tab:
         page = tab.page
         await page.locator("[data-turn=t1]").click()
@@ -115,6 +116,9 @@ async def test_an_answer_is_graded_corrected_kept_and_proposed(tmp_path: Path) -
         await expect(page.get_by_text("Added to the evaluation set.")).to_be_visible()
         await page.get_by_role("button", name="Propose as verified answer").click()
         await expect(page.get_by_text("Proposed as a verified answer.")).to_be_visible()
+        grading = page.locator(".grading")
+        await expect(grading).to_contain_text("In the evaluation set (var/evaluation.yaml).")
+        await expect(grading.get_by_role("link", name="Answer proposed")).to_be_visible()
         assert console.asked == [
             ("POST", "/api/turns/t1/grade", {"grade": "wrong"}),
             ("POST", "/api/turns/t1/grade",
@@ -269,7 +273,13 @@ async def test_a_proposed_answer_is_approved_by_somebody_else(tmp_path: Path) ->
         first = page.locator('[data-proposal="q1"]')
         await expect(first).to_contain_text(EVIL)
         await expect(page.locator('[data-proposal="q2"]').get_by_role("button")).to_have_count(0)
-        await expect(page.locator('[data-proposal="q3"]')).to_contain_text("Approved by ada")
+        approved = page.locator('[data-proposal="q3"]')
+        await expect(approved).to_contain_text("Approved by ada")
+        await expect(approved).to_contain_text("In a version (not yet)")
+        await expect(page.locator('[data-proposal="q4"]')).to_contain_text("In version 3f2a91bc")
+        await expect(page.locator('[data-proposal="q5"]')).to_contain_text("Rejected")
+        await expect(page.get_by_text("One approved answer is not said yet")).to_be_visible()
+        await expect(page.locator(".command")).to_have_text("voice-agent knowledge build")
         console.refusals["/approve"] = (409, "conflict", "It was rejected already.")
         await first.get_by_role("button", name="Approve").click()
         dialog = page.get_by_role("dialog")

@@ -2,7 +2,7 @@
 // with, or proposed as an approved text.
 
 import { post, session } from "./api.js";
-import { button, el } from "./dom.js";
+import { button, el, icon, replace } from "./dom.js";
 import { field, say } from "./form.js";
 import { GRADES, day, word } from "./words.js";
 
@@ -21,6 +21,7 @@ export class Grading {
     this.correction = field("Better answer", { tag: "textarea", name: "correction", rows: 3, maxlength: 2000 });
     this.correction.input.value = turn.grade?.correction || turn.agent || "";
     this.by = el("p", { class: "muted" });
+    this.sent = el("p", { class: "muted", role: "status" });
     this.node = el("section", { class: "part grading" },
       el("h3", {}, "Was it right?"),
       el("div", { class: "grades", role: "group", "aria-label": "Grade" }, this.buttons),
@@ -28,9 +29,11 @@ export class Grading {
       this.correction,
       el("div", { class: "row wrap" },
         button("Save correction", { tone: "small", onclick: () => this.#grade(this.#turn.grade?.grade ?? "wrong") }),
-        session.can("evaluate") ? button("Add to evaluation set", { tone: "small", onclick: () => this.#send("evaluation", {}, "Added to the evaluation set.") }) : null,
-        session.can("verified_answer") ? button("Propose as verified answer", { tone: "small", onclick: () => this.#send("verified-answer", { text: this.correction.input.value.trim() }, "Proposed as a verified answer.") }) : null));
+        session.can("evaluate") ? button("Add to evaluation set", { tone: "small", onclick: () => this.#keep() }) : null,
+        session.can("verified_answer") ? button("Propose as verified answer", { tone: "small", onclick: () => this.#propose() }) : null),
+      this.sent);
     this.#showBy();
+    this.#showSent();
   }
 
   async #grade(grade) {
@@ -43,6 +46,30 @@ export class Grading {
     for (const each of this.buttons) each.setAttribute("aria-pressed", String(each.dataset.grade === grade));
     this.#showBy();
     this.#onGrade(this.#turn);
+  }
+
+  async #keep() {
+    const answer = await this.#send("evaluation", {}, "Added to the evaluation set.");
+    if (!answer) return;
+    this.#turn = { ...this.#turn, evaluated: true, file: answer.file };
+    this.#showSent();
+    this.#onGrade(this.#turn);
+  }
+
+  async #propose() {
+    const answer = await this.#send("verified-answer", { text: this.correction.input.value.trim() }, "Proposed as a verified answer.");
+    if (!answer) return;
+    this.#turn = { ...this.#turn, proposed: "proposed" };
+    this.#showSent();
+    this.#onGrade(this.#turn);
+  }
+
+  // Where the turn went: so that nobody sends it twice, and whoever wonders can follow it.
+  #showSent() {
+    const { evaluated, file, proposed } = this.#turn;
+    replace(this.sent,
+      evaluated ? el("span", {}, icon("check"), file ? `In the evaluation set (${file}). ` : "In the evaluation set. ") : null,
+      proposed ? el("a", { href: "#/answers" }, `Answer ${proposed}`) : null);
   }
 
   async #send(what, body, done) {
