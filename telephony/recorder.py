@@ -104,9 +104,10 @@ class Recorder:
         return self._frames * FRAME_MS
 
     def as_dict(self) -> dict[str, Any]:
-        """The state for others to see; ``why`` is the permission, or the open pause's reason."""
+        """The state for others to see; ``why`` is the permission, or what caused the pause. A
+        supervisor's own words stay in the description."""
         open_pauses = self._open_pauses()
-        why = ", ".join(each.reason for each in open_pauses) if self.state == "paused" else ""
+        why = ", ".join(each.cause for each in open_pauses) if self.state == "paused" else ""
         return {
             "state": self.state,
             "why": why or (self._permission.value if self._permission else ""),

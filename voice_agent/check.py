@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from telephony.law import LawInvalid, read_law
 from telephony.routing import transfer_means
 from voice_agent.answering.actions.declaration import read_declarations
 from voice_agent.answering.actions.errors import ActionsInvalid
@@ -141,6 +142,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
     if not prompt.is_file():
         yield Finding("file_missing", f"answering.prompt: there is no file {prompt}")
     yield from _policy(settings)
+    yield from _law(settings)
     yield from _roads(settings)
     yield from _people(settings)
     yield from _actions(settings)
@@ -160,6 +162,13 @@ def _policy(settings: Settings) -> Iterator[Finding]:
     try:
         read_policy(settings.safety.policy)
     except PolicyError as error:
+        yield Finding(error.code, str(error))
+
+
+def _law(settings: Settings) -> Iterator[Finding]:
+    try:
+        read_law(settings.gateway.law)
+    except LawInvalid as error:
         yield Finding(error.code, str(error))
 
 

@@ -90,7 +90,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(law: Law | None = None, **settings: object) -> AsyncIterator[Stage]:
+async def staged(law: Law | None = None, /, **settings: object) -> AsyncIterator[Stage]:
     """A stage with its own agent, torn down afterwards."""
     async with FakeAgent() as agent:
         stage = Stage(agent, settings, law)

@@ -239,7 +239,7 @@ async def test_an_agent_pauses_for_payment_and_goes_on(tmp_path: Path) -> None:
         await stage.clock.advance(0.2)
         await agent.send(Pause(on=True, back_ms=100))
         await eventually(lambda: state(stage)["state"] == "paused")
-        assert state(stage)["why"] == "payment data"
+        assert state(stage)["why"] == "payment"
         caller.speak(*[voice(6)] * 5)
         await stage.clock.advance(0.1)
         await agent.send(Pause(on=False))

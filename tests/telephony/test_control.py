@@ -104,7 +104,9 @@ ENDPOINTS = [
     ("PUT", "/v1/answering"),
     *[
         ("POST", f"/v1/calls/x/{action}")
-        for action in ("supervise", "mode", "hand-back", "leave", "steer", "handoff", "end")
+        for action in (
+            *("supervise", "mode", "hand-back", "leave", "steer", "handoff", "recording", "end"),
+        )
     ],
 ]
 
@@ -395,3 +397,35 @@ async def test_a_change_is_told_once_and_what_is_none_not_at_all(
         first, second = await anext(told), await anext(told)
         assert first["call"]["supervisor"] == {"name": "ana", "mode": "listen"}
         assert (second["call"]["stage"], second["seq"]) == ("supervised", first["seq"] + 1)
+
+
+# --- the recording -----------------------------------------------------------------------------
+
+
+async def test_a_recording_is_paused_and_goes_on_and_asking_twice_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recording = {"enabled": True, "folder": str(tmp_path / "recordings")}
+    async with controlled(monkeypatch, tmp_path, recording=recording) as client:
+        await client.stage.connect(FakeLeg())
+        wishes: list[tuple[dict[str, Any], bool, str]] = [
+            ({"paused": False}, False, "on"),
+            ({"paused": True, "reason": "asked to"}, True, "paused"),
+            ({"paused": True, "reason": "asked to"}, False, "paused"),
+            ({"paused": False}, True, "on"),
+        ]
+        for wish, changed, state in wishes:
+            status, answer = await client.post("recording", name="ana", **wish)
+            assert (status, answer["changed"]) == (200, changed)
+            assert answer["call"]["recording"]["state"] == state
+
+
+async def test_a_pause_needs_a_reason_and_a_recording(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with controlled(monkeypatch, tmp_path) as client:
+        await client.stage.connect(FakeLeg())
+        status, answer = await client.post("recording", name="ana", paused=True)
+        assert (status, answer["error"]["code"]) == (422, "invalid")
+        status, answer = await client.post("recording", name="ana", paused=True, reason="why")
+        assert (status, answer["error"]["code"]) == (409, "not_recorded")

@@ -72,7 +72,7 @@ def test_a_pause_is_silence_and_says_from_when_to_when_by_whom_and_why(tmp_path:
     hear(recorder, 1, 2)
     assert recorder.pause("supervisor", "the caller asked", "ana")
     assert not recorder.pause("supervisor", "again", "ben"), "paused already"
-    assert recorder.as_dict() == {"state": "paused", "why": "the caller asked", "since_ms": 40}
+    assert recorder.as_dict() == {"state": "paused", "why": "supervisor", "since_ms": 40}
     hear(recorder, 2, 3)
     assert recorder.resume(None)
     assert not recorder.resume(None), "nothing is paused"

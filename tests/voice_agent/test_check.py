@@ -295,3 +295,14 @@ def test_a_transfer_no_line_can_make_is_found(
     tree["gateway"]["human"] = {"queues": {"care": {"transfer": wish}}}
     told = [each.message for each in findings(Settings.model_validate(tree), check_ports=False)]
     assert any("gateway.human.queues.care.transfer" in message for message in told) is found
+
+
+def test_rules_that_cannot_be_read_are_found_before_the_first_call(
+    tree: dict[str, Any], tmp_path: Path
+) -> None:
+    law = tmp_path / "law.yaml"
+    law.write_text("otherwise: {recording: perhaps}")
+    tree["gateway"]["law"] = str(law)
+    (found,) = findings(Settings.model_validate(tree))
+    assert found.code == "law_invalid"
+    assert "otherwise.recording" in found.message

@@ -174,7 +174,7 @@ def _accounts(settings: Settings) -> Accounts:
     return accounts(settings)
 
 
-def note(settings: Settings, action: str, target: str, **detail: str) -> None:
+def note(settings: Settings, action: str, target: str, **detail: object) -> None:
     """Who runs commands here may do everything; it is noted under the system's name for them."""
     import getpass
 

@@ -34,14 +34,16 @@ def prune_command(
     """
     from voice_agent.console.privacy_api import places_of
     from voice_agent.records.privacy import prune
+    from voice_agent.records.retention import policy_of
 
     settings = read_settings(config)
     kept = settings.records
     if kept.keep_days is None and kept.keep_recordings_days is None:
         typer.echo("no policy: set records.keep_days or records.keep_recordings_days", err=True)
         raise typer.Exit(2)
+    policy = policy_of(kept.keep_days, kept.keep_recordings_days)
     if not dry_run:
-        note(settings, "pruned", "", keep_days=str(kept.keep_days))
+        note(settings, "pruning", "", policy=policy)
     report = prune(
         places_of(settings),
         now=time.time(),
@@ -49,6 +51,8 @@ def prune_command(
         keep_recordings_days=kept.keep_recordings_days,
         dry_run=dry_run,
     )
+    if not dry_run:
+        note(settings, "pruned", "", policy=policy, **report.as_dict())
     _say(report, json=json, what="would be deleted" if dry_run else "deleted")
 
 
@@ -93,8 +97,44 @@ def erase_command(
     settings = read_settings(config)
     note(settings, "erased", fingerprint(number), reason=reason)
     report = erase(places_of(settings), number)
+    note(settings, "erasure_done", fingerprint(number), reason=reason, **report.as_dict())
     _say(report, json=json, what="deleted")
     raise typer.Exit(1 if report.failed else 0)
+
+
+@app.command("report")
+def report_command(
+    days: Annotated[float, typer.Option("--days", min=0, help="How far to look back.")] = 90.0,
+    config: ConfigOption = DEFAULT_CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Say what was deleted, when, by whom and under which policy; exit code 1 if the audit log,
+    which this is read from, is not whole.
+
+    Example: voice-agent records report --days 365
+    """
+    from voice_agent.console.app import audit_log
+    from voice_agent.records.retention import deletions, policy_of
+
+    settings = read_settings(config)
+    log = audit_log(settings)
+    fault = log.verify().fault
+    policy = policy_of(settings.records.keep_days, settings.records.keep_recordings_days)
+    found = deletions(log.entries(), time.time() - days * 86_400)
+    if json:
+        told = [each.as_dict() for each in found]
+        typer.echo(json_module.dumps({"policy": policy, "fault": fault, "deleted": told}, indent=2))
+    else:
+        typer.echo(f"policy: {policy}")
+        for each in found:
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.at))
+            typer.echo(
+                f"{when}  {each.by}: {each.calls} calls, {each.turns} turns, {each.recordings} "
+                f"recordings ({each.recording_bytes / 1e6:.1f} MB); {each.policy}"
+                + (f"; {each.failed} failed" if each.failed else "")
+            )
+        typer.echo(fault or f"{len(found)} deletions in {days:g} days", err=bool(fault))
+    raise typer.Exit(1 if fault else 0)
 
 
 def _say(report: Report, *, json: bool, what: str) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from voice_agent.console.costs import costs_of
 from voice_agent.console.facts import Facts, over_time, percentile, share
 from voice_agent.console.settings import CostSettings
+from voice_agent.records.retention import Deletion
 
 SLOTS = 24
 Tone = Literal["", "good", "bad"]
@@ -265,6 +267,8 @@ def compliance(
     users: Sequence[tuple[str, str, bool, int]],
     audit: tuple[int, str, bool],
     acts: Mapping[str, int],
+    policy: str,
+    deleted: Sequence[Deletion],
 ) -> dict[str, Any]:
     """For who answers for it: recordings, personal data, guard events, who did what.
 
@@ -273,6 +277,8 @@ def compliance(
         users: name, role, whether they have a second factor, open sessions.
         audit: number of entries, its fault (empty: whole), whether it is signed.
         acts: how often which act is in the audit log, within the period.
+        policy: how long what is kept, in words.
+        deleted: what was deleted within the period, oldest first.
     """
     size = sum(each[1] for each in recordings)
     oldest_days = (
@@ -299,7 +305,7 @@ def compliance(
         [
             tile("Recordings kept", len(recordings), "", "", "on" if recording_on else "off"),
             tile("Their size", size / 1e6, "MB"),
-            tile("Oldest recording", oldest_days, "days"),
+            tile("Oldest recording", oldest_days, "days", "", policy),
             tile("Personal data masked", masked, "", "", "pieces in what callers said"),
             tile("Stopped by a guard", refused["refuse"]),
             tile(
@@ -312,6 +318,13 @@ def compliance(
         [chart("Stopped by a guard", "turns", "bar", begins, {"turns": refusals})],
         [
             table("Guards since the agent started", ["guard", "times"], sorted(guards.items())),
+            table(
+                "Deleted", ["when", "by", "policy", "calls", "recordings", "failed"],
+                [
+                    [_moment(d.at), d.by, d.policy, d.calls, d.recordings, d.failed]
+                    for d in reversed(deleted[-40:])
+                ],
+            ),
             table("Acts in the audit log", ["act", "times"], Counter(acts).most_common(40)),
             table(
                 "Users", ["name", "role", "second factor", "sessions"],
@@ -319,6 +332,10 @@ def compliance(
             ),
         ],
     )  # fmt: skip
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _rounded(value: float | None) -> float | None:

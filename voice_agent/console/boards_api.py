@@ -19,6 +19,7 @@ from voice_agent.console.endpoints import Endpoint, number_of
 from voice_agent.console.facts import Facts, gather
 from voice_agent.console.roles import Permission
 from voice_agent.processes import http_url
+from voice_agent.records.retention import deletions, policy_of
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +97,8 @@ class BoardsApi:
             except OSError:
                 continue  # deleted meanwhile
             found.append((stat.st_mtime, stat.st_size))
+        kept = self._desk.settings.records
+        acts = [each for each in self._desk.audit.entries() if each.at >= facts.since]
         return boards.compliance(
             facts,
             recordings=found,
@@ -105,9 +108,9 @@ class BoardsApi:
                 for user, sessions in self._desk.accounts.users()
             ],
             audit=(verdict.entries, verdict.fault, verdict.signed),
-            acts=Counter(
-                each.action for each in self._desk.audit.entries() if each.at >= facts.since
-            ),
+            acts=Counter(each.action for each in acts),
+            policy=policy_of(kept.keep_days, kept.keep_recordings_days),
+            deleted=deletions(acts, facts.since),
         )
 
     async def _metrics(self) -> dict[str, float]:

@@ -113,6 +113,7 @@ class History:
             "brief": handoffs[-1]["brief"] if handoffs else None,
             "handoffs": handoffs,
             "recording": f"/api/calls/{call_id}/recording" if self.recording(call_id) else None,
+            "recorded": self.recorded(call_id),
         }
 
     def handoff(self, call_id: str) -> dict[str, Any] | None:
@@ -143,6 +144,21 @@ class History:
             return None
         path = self._recordings / f"{call_id}.wav"
         return path if path.is_file() and not path.is_symlink() else None
+
+    def recorded(self, call_id: str) -> dict[str, Any] | None:
+        """By which permission a recording was made, and when it is silent and why (see
+        ``telephony.recorder``); without the words of whoever paused it."""
+        path = self.recording(call_id)
+        if path is None:
+            return None
+        try:
+            told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            kept = ("cause", "by", "from_ms", "to_ms")
+            pauses = [{key: each[key] for key in kept} for each in told["pauses"]]
+            shown = ("recording", "rules", "permission", "began_ms", "stopped_by_caller_ms")
+            return {**{key: told[key] for key in shown}, "pauses": pauses}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # made before there were descriptions, or deleted meanwhile
 
     def recordings(self) -> list[Path]:
         """Every recording there is."""

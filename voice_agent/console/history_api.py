@@ -73,6 +73,7 @@ class HistoryApi:
                 "brief": recorded.get("brief") if words else None,
                 "handoffs": recorded.get("handoffs", []) if words else [],
                 "recording": recorded.get("recording") if may_hear else None,
+                "recorded": recorded.get("recorded"),
                 "suggestions": self._desk.live.state.suggestions.get(call_id, []) if words else [],
             }
         )

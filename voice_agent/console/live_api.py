@@ -51,6 +51,7 @@ class LiveApi:
             Endpoint("POST", f"{call}/hand-back", p.HANDBACK, self._hand_back),
             Endpoint("POST", f"{call}/steer", p.STEER, self._steer),
             Endpoint("POST", f"{call}/to-person", p.TO_PERSON, self._to_person),
+            Endpoint("POST", f"{call}/recording", p.PAUSE_RECORDING, self._recording),
             Endpoint("POST", f"{call}/end", p.END, self._end),
         ]
 
@@ -104,6 +105,17 @@ class LiveApi:
         queue = text_of(await body_of(request), "queue", most=120, required=False)
         asked = {"name": signed_in(request).user, "queue": queue}
         return await self._do(request, "to-person", asked, queue=queue)
+
+    async def _recording(self, request: web.Request) -> web.Response:
+        """Pause a recording, for a reason, or let it go on."""
+        body = await body_of(request)
+        paused = body.get("paused")
+        if not isinstance(paused, bool):
+            raise BadRequest("`paused` must be true or false.")
+        reason = text_of(body, "reason", most=300, required=paused)
+        asked = {"name": signed_in(request).user, "paused": paused, "reason": reason}
+        audited = "recording_paused" if paused else "recording_resumed"
+        return await self._do(request, "recording", asked, audited=audited, reason=reason)
 
     async def _end(self, request: web.Request) -> web.Response:
         return await self._do(request, "end", {"name": signed_in(request).user})

@@ -15,6 +15,7 @@ from voice_agent.console.endpoints import Endpoint, body_of, text_of
 from voice_agent.console.errors import BadRequest, NotFound
 from voice_agent.console.roles import Permission
 from voice_agent.records.privacy import Places, erase, export, number_in, prune
+from voice_agent.records.retention import policy_of
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +76,9 @@ class PrivacyApi:
         reason = text_of(body, "reason", most=300)
         await self._desk.note(request, "erased", fingerprint(number), reason=reason)
         report = await asyncio.to_thread(erase, self._places, number)
+        await self._desk.note(
+            request, "erasure_done", fingerprint(number), reason=reason, **report.as_dict()
+        )
         return web.json_response(report.as_dict())
 
     async def follow_policy(self) -> None:
@@ -98,8 +102,10 @@ class PrivacyApi:
                     )
                     if report.calls or report.recordings or report.failed:
                         await asyncio.to_thread(
-                            self._desk.audit.add, "policy", "", "pruned", "", **report.as_dict()
-                        )
+                            self._desk.audit.add, "policy", "", "pruned", "",
+                            policy=policy_of(kept.keep_days, kept.keep_recordings_days),
+                            **report.as_dict(),
+                        )  # fmt: skip
                 except Exception:
                     log.exception("records_not_pruned")
             await asyncio.sleep(PRUNE_EVERY_S)

@@ -37,6 +37,7 @@ class Permission(StrEnum):
     HANDOFF = "handoff"
     HISTORY = "history"
     RECORDING = "recording"
+    PAUSE_RECORDING = "pause_recording"
     GRADE = "grade"
     EVALUATE = "evaluate"
     VERIFIED_ANSWER = "verified_answer"
@@ -70,7 +71,7 @@ GRANTS: MappingProxyType[Role, frozenset[Permission]] = MappingProxyType(
                     _P.GRADE,
                 ),
                 *(_P.EVALUATE, _P.VERIFIED_ANSWER, _P.ANSWERING, _P.KILL_SWITCH),
-                *(_P.OPERATIONS, _P.QUALITY),
+                *(_P.PAUSE_RECORDING, _P.OPERATIONS, _P.QUALITY),
             }
         ),
         Role.QUALITY: frozenset(

@@ -133,6 +133,9 @@ def export(places: Places, number: str) -> bytes | None:
             path = _recording(places, call["call_id"])
             if path is not None:
                 archive.write(path, path.name)
+                described = path.with_suffix(".json")
+                if described.is_file():
+                    archive.write(described, described.name)
     return packed.getvalue()
 
 
@@ -227,6 +230,7 @@ def _delete_recording(places: Places, call_id: str, report: Report) -> None:
     try:
         size = path.stat().st_size
         path.unlink()
+        path.with_suffix(".json").unlink(missing_ok=True)
     except OSError as error:
         report.failed.append(f"{path}: {error.strerror}")
         return

@@ -29,7 +29,7 @@ PASSWORD = "a long enough password"
 EVERYTHING = (
     "live words listen whisper steer barge takeover handback end to_person handoff history "
     "recording grade evaluate verified_answer approve kill_switch operations quality business "
-    "compliance audit users export erase"
+    "compliance audit users export erase pause_recording"
 ).split()
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -308,6 +308,10 @@ class FakeConsole:
             call_id = request.path.split("/")[3]
             if call_id in self.calls:
                 self.change(call_id, supervisor=None)
+        if request.method == "POST" and request.path.endswith("/recording"):
+            paused = (await request.json())["paused"]
+            told = {"state": "paused" if paused else "on", "why": "supervisor" if paused else ""}
+            self.change(request.path.split("/")[3], recording=told)
         if request.method == "POST" and request.path.endswith("/end"):
             self.end(request.path.split("/")[3])
         return web.json_response(self.answers.get(request.path, {}))

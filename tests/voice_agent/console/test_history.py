@@ -7,8 +7,9 @@ import json
 import pytest
 import yaml
 
-from tests.voice_agent.console.conftest import Stage
+from tests.voice_agent.console.conftest import SettingsMaker, Stage
 from tests.voice_agent.console.recorded import BEGAN, a_call, a_recording, a_turn, record
+from voice_agent.console.history import History
 from voice_agent.console.roles import Role
 
 EVIL = "<script>alert(1)</script>"
@@ -202,3 +203,40 @@ def test_an_approved_answer_is_what_a_source_of_knowledge_reads() -> None:
     )  # fmt: skip
     read = list(FaqReader("approved", "approved.jsonl", str).read(line, Format.JSON_LINES))
     assert [type(each).__name__ for each in read] == ["Document"]
+
+
+def test_a_recording_says_by_which_permission_and_when_it_is_silent(
+    make_settings: SettingsMaker,
+) -> None:
+    settings = make_settings()
+    history = History(
+        settings.records.path, settings.actions.journal, settings.gateway.recording.folder
+    )
+    path = a_recording(settings, "c1")
+    assert history.recorded("c1") is None, "made before there were descriptions"
+    told = {
+        "recording": "consent",
+        "rules": ["here"],
+        "permission": "agreed_by_key",
+        "began_ms": 4_000,
+        "stopped_by_caller_ms": None,
+        "pauses": [
+            {
+                "cause": "supervisor",
+                "reason": "their number is 4111",
+                "by": "ana",
+                "from_ms": 9_000,
+                "to_ms": None,
+            }
+        ],
+    }
+    path.with_suffix(".json").write_text(json.dumps(told))
+    recorded = history.recorded("c1")
+    assert recorded is not None
+    assert recorded["permission"] == "agreed_by_key"
+    assert recorded["pauses"] == [
+        {"cause": "supervisor", "by": "ana", "from_ms": 9_000, "to_ms": None}
+    ]
+    path.with_suffix(".json").write_text("[]")
+    assert history.recorded("c1") is None
+    assert history.recorded("../c1") is None

@@ -162,6 +162,12 @@ def test_a_listener_that_is_too_slow_is_sent_away_instead_of_filling_memory() ->
         ("steer", {"text": " Be brief ", "say": True}, {"text": "Be brief", "say": True}),
         ("to-person", {"queue": "care"}, {"queue": "care"}),
         ("to-person", {}, {"queue": ""}),
+        (
+            "recording",
+            {"paused": True, "reason": " asked to "},
+            {"paused": True, "reason": "asked to"},
+        ),
+        ("recording", {"paused": False}, {"paused": False, "reason": ""}),
         ("end", {}, {}),
     ],
 )
@@ -181,6 +187,8 @@ async def test_what_a_supervisor_does_reaches_the_gateway_in_their_name(
         ("supervise", {"mode": "listen", "sdp": "<script>"}),
         ("supervise", {"mode": "listen", "sdp": "v=0" + "x" * 70_000}),
         ("supervise", {"mode": "listen", "uri": ["sip:x"]}),
+        ("recording", {"paused": True}),
+        ("recording", {"paused": "yes", "reason": "asked to"}),
         ("steer", {"text": ""}),
         ("steer", {"text": "x" * 501}),
         ("steer", {"text": "hello", "say": "yes"}),

@@ -89,6 +89,29 @@ async def test_a_supervisor_listens_takes_over_hands_back_and_ends(tmp_path: Pat
         assert tab.hosts == {console.url.removeprefix("http://")}
 
 
+async def test_a_recording_is_paused_for_a_reason_and_goes_on(tmp_path: Path) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path, "#/calls/c0") as tab:
+        page = tab.page
+        pause = page.get_by_role("button", name="Pause recording")
+        await expect(page.get_by_role("button", name="End call")).to_be_visible()
+        await expect(pause).to_be_hidden()
+        console.change("c0", recording={"state": "on", "why": "agreed_by_key"})
+        await expect(page.get_by_text("Recording on (agreed by key)")).to_be_visible()
+        await pause.click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("button", name="Pause").click()
+        await expect(dialog.get_by_role("alert")).to_contain_text("Say why")
+        await page.get_by_label("Why?").fill("the caller asked")
+        await dialog.get_by_role("button", name="Pause").click()
+        await expect(page.get_by_text("Recording paused (supervisor)")).to_be_visible()
+        await page.get_by_role("button", name="Resume recording").click()
+        await expect(pause).to_be_visible()
+        bodies = console.bodies("/recording")
+        assert bodies == [{"paused": True, "reason": "the caller asked"}, {"paused": False}]
+        assert tab.complaints == []
+
+
 async def test_whispering_is_offered_only_while_a_person_talks(tmp_path: Path) -> None:
     console = a_floor()
     microphone = humming_microphone(tmp_path / "microphone.wav", hz=440.0)

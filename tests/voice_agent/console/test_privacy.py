@@ -151,7 +151,18 @@ async def test_an_administrator_exports_and_erases_and_both_are_noted(stage: Sta
     await administrator.do("/api/export", asked, status=404)
     await administrator.do("/api/erase", {"number": "1", "reason": "x"}, status=400)
     acts = [each.action for each in stage.console.desk.audit.entries()]
-    assert acts == ["exported", "erased", "exported"]
+    assert acts == ["exported", "erased", "erasure_done", "exported"]
     for entry in stage.console.desk.audit.entries():
         assert "5551234567" not in json.dumps(entry.detail) + entry.target
         assert entry.detail["reason"] == "asked by letter"
+
+
+def test_what_describes_a_recording_is_exported_and_deleted_with_it(settings: Settings) -> None:
+    path = a_recording(settings, "ada-2")
+    path.with_suffix(".json").write_text('{"permission": "agreed_by_key"}')
+    packed = export(places_of(settings), "15551234567")
+    assert packed is not None
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert {"ada-2.wav", "ada-2.json"} <= set(archive.namelist())
+    erase(places_of(settings), "15551234567")
+    assert not list(path.parent.glob("ada-2.*"))

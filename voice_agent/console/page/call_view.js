@@ -11,7 +11,7 @@ import { Story, Suggestions } from "./story.js";
 import { Supervise } from "./supervise.js";
 import { Transcript } from "./transcript.js";
 import { TurnPanel } from "./turn_panel.js";
-import { MODES, MOODS, NONE, REASONS, STAGES, callerOf, clock, day, percent, word } from "./words.js";
+import { MODES, MOODS, NONE, REASONS, STAGES, callerOf, clock, day, percent, recordedAs, recordingOf, word } from "./words.js";
 
 export function callView(id = "") {
   return new CallView(id);
@@ -62,6 +62,7 @@ class CallView {
     }
     if (this.#closed) return;
     this.#call = { call_id: this.id, ...answer.call, ...live.calls.get(this.id) };
+    this.recorded = answer.recorded;
     this.going = answer.call?.live ?? live.calls.has(this.id);
     this.#build(answer);
   }
@@ -88,7 +89,7 @@ class CallView {
   }
 
   #buildLive() {
-    if (["listen", "whisper", "barge", "takeover", "end"].some((name) => session.can(name))) this.supervise = new Supervise(this.id);
+    if (["listen", "whisper", "barge", "takeover", "end", "pause_recording"].some((name) => session.can(name))) this.supervise = new Supervise(this.id);
     if (session.can("steer")) this.steer = new Steer(this.id);
     this.#stops.push(
       live.listen((keys) => {
@@ -156,6 +157,7 @@ class CallView {
       call.began_at ? `Began ${day(call.began_at)}` : null,
       call.mood ? `Mood: ${word(MOODS, call.mood)}` : null,
       Number.isFinite(call.risk) ? `Grounding risk ${percent(call.risk)}` : null,
+      this.going ? recordingOf(call) : recordedAs(this.recorded),
       call.outcome ? `Outcome: ${word({}, call.outcome)}` : null,
       call.handoff ? `Handoff: ${word(REASONS, call.handoff.cause || call.handoff.reason)}, ${word({}, call.handoff.state).toLowerCase()}${call.handoff.target ? ` (${call.handoff.target})` : ""}` : null,
     ].filter(Boolean);

@@ -34,11 +34,12 @@ export class Supervise {
     this.through.hidden = !session.phones.length;
     this.handBack = session.can("handback") ? button("Hand back", { icon: "handback", key: "h", onclick: () => this.#askHandBack() }) : null;
     this.toPerson = session.can("to_person") ? button("To a person", { icon: "handoff", key: "p", onclick: () => this.#askToPerson() }) : null;
+    this.pause = session.can("pause_recording") ? button("Pause recording", { hidden: true, onclick: () => this.#pauseOrResume() }) : null;
     this.end = session.can("end") ? button("End call", { icon: "end", tone: "danger", onclick: () => this.#askEnd() }) : null;
     this.note = el("p", { class: "muted", role: "status" });
     // The view puts `end` into its head, away from what does no harm.
     this.node = el("section", { class: "supervise", "aria-label": "Supervise" },
-      el("div", { class: "row wrap" }, [...this.#buttons.values()], this.handBack, this.toPerson, this.through), this.note);
+      el("div", { class: "row wrap" }, [...this.#buttons.values()], this.handBack, this.toPerson, this.pause, this.through), this.note);
     const show = () => this.show(live.calls.get(callId));
     line.addEventListener("change", show);
     this.#stops.push(() => line.removeEventListener("change", show));
@@ -72,6 +73,11 @@ export class Supervise {
     }
     if (this.toPerson) this.toPerson.hidden = !["with_agent", "waiting"].includes(call.stage) || PUTTING_THROUGH.includes(call.handoff?.state);
     if (this.handBack) this.handBack.hidden = !(mine && line.mode !== "listen") && !(call.supervisor?.name === session.user && call.supervisor.mode === "takeover");
+    if (this.pause) {
+      this.paused = call.recording?.state === "paused";
+      this.pause.hidden = !["on", "paused", "waiting"].includes(call.recording?.state);
+      setText(this.pause.querySelector("span"), this.paused ? "Resume recording" : "Pause recording");
+    }
     setText(this.note, other ? `${other.name} is in this call (${other.mode}).`
       : mine && line.mode === "takeover" ? "The caller hears you. The agent only listens."
         : mine && line.mode === "barge" ? "Everybody hears you."
@@ -117,6 +123,30 @@ export class Supervise {
       act: async (values) => {
         await post(callPath(this.#callId, "to-person"), values);
         say("People are being rung.");
+      },
+    });
+  }
+
+  async #pauseOrResume() {
+    const path = callPath(this.#callId, "recording");
+    if (this.paused) {
+      try {
+        await post(path, { paused: false });
+        say("The call is recorded again.");
+      } catch (error) {
+        say(error.message, "bad");
+      }
+      return;
+    }
+    const reason = field("Why?", {
+      name: "reason", maxlength: 300, required: true, "data-missing": "Say why: it is kept with the recording.",
+      hint: "The recording goes on in silence, in step with the transcript.",
+    });
+    await ask({
+      title: "Pause the recording", asked: [reason], confirm: "Pause",
+      act: async (values) => {
+        await post(path, { paused: true, ...values });
+        say("The recording is paused.");
       },
     });
   }

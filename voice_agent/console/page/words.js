@@ -29,6 +29,16 @@ export const ROADS = {
 };
 export const MOODS = { calm: "Calm", annoyed: "Annoyed", upset: "Upset", vulnerable: "Vulnerable" };
 export const MODES = { listen: "Listening", whisper: "Whispering", barge: "In the call", takeover: "Taken over" };
+const RECORDINGS = { waiting: "before its notice", on: "on", paused: "paused", refused: "off", failed: "failed" };
+const PERMISSIONS = {
+  notice_heard: "after a notice",
+  agreed_by_word: "agreed by word",
+  agreed_by_key: "agreed by key",
+  refused: "refused by the caller",
+  unanswered: "no answer to the question",
+  not_heard: "the notice was not heard",
+  none_needed: "no notice needed",
+};
 export const GRADES = { right: "Right", wrong: "Wrong", unsafe: "Unsafe", person: "Should have been a person" };
 export const REASONS = {
   asked: "Asked for a person",
@@ -104,4 +114,24 @@ export function count(n, one, many = `${one}s`) {
 // A browser caller has no number of its own.
 export function callerOf(call) {
   return call.name || call.caller || (call.line === "webrtc" ? "Web caller" : "Unknown number");
+}
+
+// Whether a live call is recorded, and why: "Recording paused (payment)".
+export function recordingOf(call) {
+  const told = call.recording;
+  if (!told || typeof told !== "object" || told.state === "off") return null;
+  const why = PERMISSIONS[told.why] ?? told.why;
+  return `Recording ${RECORDINGS[told.state] ?? told.state}${why ? ` (${why})` : ""}`;
+}
+
+// How a recording came about and where it is silent: "Recorded, agreed by key; silent 0:12–0:40 (payment)".
+export function recordedAs(recorded) {
+  if (!recorded) return null;
+  const parts = [`Recorded, ${PERMISSIONS[recorded.permission] ?? plain(recorded.permission).toLowerCase()}`];
+  for (const pause of recorded.pauses ?? []) {
+    const until = Number.isFinite(pause.to_ms) ? clock(pause.to_ms / 1000) : "the end";
+    parts.push(`silent ${clock(pause.from_ms / 1000)}–${until} (${pause.by ? `${pause.cause}: ${pause.by}` : pause.cause})`);
+  }
+  if (Number.isFinite(recorded.stopped_by_caller_ms)) parts.push(`stopped by the caller at ${clock(recorded.stopped_by_caller_ms / 1000)}`);
+  return parts.join("; ");
 }
