@@ -33,6 +33,9 @@ LOOPBACK = "127.0.0.1"
 CALLER_PITCH, CALLER_RATE = 1.06, 0.87
 """The caller's voice is the synthesiser's, higher and slower, so that it is another voice."""
 
+OWN_CALLERS = "otherwise: {recording: unannounced, ai_disclosure: when_asked}\n"
+"""Nobody has to be told: whoever rings a measurement is one of its own telephones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rig:
@@ -46,7 +49,8 @@ class Rig:
 
 
 def derive(settings: Settings, folder: Path, human_port: int) -> dict[str, Any]:
-    """The settings tree for a measurement: free ports, recording on, records in ``folder``."""
+    """The settings tree for a measurement: free ports, recording on, records in ``folder``,
+    and nothing said before the greeting (``OWN_CALLERS``, in ``folder``)."""
     tree = settings.model_dump(mode="json")
     gateway, model = tree["gateway"], tree["answering"]["model"]
     media_port = free_port(LOOPBACK)
@@ -59,6 +63,7 @@ def derive(settings: Settings, folder: Path, human_port: int) -> dict[str, Any]:
     gateway["agent"]["url"] = f"ws://127.0.0.1:{media_port}/media"
     gateway["human"]["uri"] = f"sip:human@127.0.0.1:{human_port}"
     gateway["recording"] = {"enabled": True, "folder": str(folder / "recordings")}
+    gateway["law"] = str(folder / "law.yaml")
     tree["console"]["enabled"] = False
     tree["media"].update(host=LOOPBACK, port=media_port)
     tree["speech"]["synthesiser"].update(host=LOOPBACK, port=free_port(LOOPBACK))
@@ -92,6 +97,7 @@ def rig(
     tree = derive(settings, folder, human_port)
     change(tree)
     config.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    (folder / "law.yaml").write_text(OWN_CALLERS, encoding="utf-8")
     derived = load(config)
     with running(
         derived,
