@@ -16,6 +16,7 @@ from evals.wire_line import free_port
 from telephony.call import TRANSFERRED, LegAnswered, LegEnded, LegState
 from telephony.errors import NotTransferred
 from telephony.sip_leg import SipLeg
+from tests.telephony.debian_phone import baresip_folder, program
 from tests.telephony.sip_stage import Arrivals, clocked, event_of, far_end, open_line
 from tests.telephony.sipp_caller import (
     HANGS_UP,
@@ -27,7 +28,7 @@ from tests.telephony.sipp_caller import (
     reports,
     sipp_caller,
 )
-from tests.telephony.test_sip_interop import baresip_folder, program
+from tests.telephony.test_sip_interop import humming
 
 pytestmark = [pytest.mark.loopback, pytest.mark.interop]
 
@@ -152,7 +153,8 @@ async def test_after_an_attended_transfer_fails_both_are_held_and_can_be_taken_b
 
 
 async def test_debian_baresip_is_transferred_to_sipp(tmp_path: Path) -> None:
-    home = baresip_folder(tmp_path, free_port("127.0.0.1"), 900, answers=False)
+    hum = humming(tmp_path, 900)
+    home = baresip_folder(tmp_path, free_port("127.0.0.1"), hum, answers=False)
     port = free_port("127.0.0.1")
     uas = ("sipp", "-sn", "uas", "-m", "1", "-i", "127.0.0.1", "-p", str(port))
     async with (
@@ -166,7 +168,8 @@ async def test_debian_baresip_is_transferred_to_sipp(tmp_path: Path) -> None:
 
 
 async def test_debian_baresip_that_finds_nobody_there_stays(tmp_path: Path) -> None:
-    home = baresip_folder(tmp_path, free_port("127.0.0.1"), 900, answers=False)
+    hum = humming(tmp_path, 900)
+    home = baresip_folder(tmp_path, free_port("127.0.0.1"), hum, answers=False)
     async with (
         open_line(transfers="refer") as (line, arrivals, uri),
         program(tmp_path, "baresip", "-f", str(home), "-e", f"/dial {uri}"),
