@@ -135,7 +135,9 @@ def _screen(
 
 
 _STATES = {
-    **dict.fromkeys(("offered", "asked", "ringing", "waiting", "queued", "announcing"), "offered"),
+    **dict.fromkeys(
+        ("offered", "asked", "ringing", "answered", "waiting", "queued", "announcing"), "offered"
+    ),
     **dict.fromkeys(("accepted", "bridged", "connected", "talking", "transferred"), "accepted"),
     **dict.fromkeys(("declined", "busy", "no_answer", "failed"), "declined"),
 }

@@ -11,9 +11,9 @@ import { Transcript } from "./transcript.js";
 import { NONE, REASONS, callerOf, clock, plain, word } from "./words.js";
 
 const ASK_MS = 2000;
-const OPEN = ["offered", "asked", "ringing", "waiting", "queued", "announcing"];
+const OPEN = ["offered", "asked", "ringing", "answered", "waiting", "queued", "announcing"];
 const STATES = {
-  offered: "Ringing you", ringing: "Ringing you", accepted: "With you", bridged: "With you", connected: "With you", talking: "With you",
+  offered: "Ringing you", ringing: "Ringing you", answered: "On your phone", accepted: "With you", bridged: "With you", connected: "With you", talking: "With you",
   transferred: "With you",
 };
 
@@ -87,6 +87,7 @@ class Handoff {
   title = "Handoff";
   #stops = [];
   #brief = {};
+  #told = "";
   #closed = false;
 
   constructor(id) {
@@ -137,6 +138,7 @@ class Handoff {
       everySecond(() => this.#tick()),
       live.listenToTurns(this.id, (news) => this.#news(news)),
     );
+    this.#told = live.calls.get(this.id)?.handoff?.state ?? "ringing";
     this.#show(brief.state);
     this.#follow();
   }
@@ -171,10 +173,13 @@ class Handoff {
     this.#stops.push(() => source.close());
   }
 
-  // What the gateway says of it; a click is ahead of that.
+  // What the gateway says of it. A click is ahead of that, but not of what comes after: who accepts
+  // and hangs up at once has the next person rung, or themselves again.
   #moved(call) {
     const state = call?.handoff?.state;
-    if (state && !(this.stateName === "accepted" && OPEN.includes(state))) this.#show(state);
+    const old = state === this.#told || state === "answered";
+    this.#told = state ?? this.#told;
+    if (state && !(this.stateName === "accepted" && old)) this.#show(state);
   }
 
   async #decide(what) {
@@ -194,6 +199,7 @@ class Handoff {
     setText(this.state, STATES[state] ?? plain(state));
     this.state.dataset.stage = OPEN.includes(state) ? "waiting" : STATES[state] === "With you" ? "bridged" : "ended";
     this.decide.hidden = !OPEN.includes(state);
+    if (!this.decide.hidden) this.accept.disabled = this.decline.disabled = false;
     this.#tick();
   }
 
