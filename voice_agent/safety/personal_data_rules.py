@@ -19,6 +19,8 @@ _BEFORE_CHARS = 48
 """How far before a number the word that says what it is may stand."""
 
 _DIGIT_RUN = re.compile(r"(?<![\w.,])\d(?:[ \-.]{0,2}\d){5,18}(?![\w])")
+_GROUPS = re.compile(r"(?<![\w.,])\d{2,}(?:[ ,\-]{1,3}\d{2,})+(?![\w.])")
+"""Digits as somebody reads them out, with a breath between groups: "4111, 1111, 1111"."""
 _CARD_WORDS = re.compile(
     r"\b(card|visa|master ?card|amex|american express|maestro|credit|debit|atm)\b", _FLAGS
 )
@@ -111,6 +113,11 @@ def _find(text: str) -> Iterator[Finding]:
         kind_score = _kind_of_number(text, match)
         if kind_score is not None:
             yield Finding(kind_score[0], *match.span(), kind_score[1])
+    for match in _GROUPS.finditer(text):
+        card_said = _said_before(_CARD_WORDS, text, match)
+        enough = 8 <= len(re.sub(r"\D", "", match.group())) <= 19
+        if card_said and enough and not _said_before(_ORDER_WORDS, text, match):
+            yield Finding(Kind.CARD, *match.span(), 0.9)
     yield from _phones(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from voice_agent.safety.masking import mask_identifiers
 from voice_agent.safety.personal_data_kinds import Finding, Kind, without_overlaps
 from voice_agent.safety.personal_data_rules import (
     find_identifiers,
@@ -95,3 +96,26 @@ def test_hostile_text_does_not_hang(piece: str) -> None:
     text = piece * 4_000
     for one in find_identifiers(text):
         assert 0 <= one.start < one.end <= len(text)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "my card number is 4111 1111 1111, 1111",
+        "I want to pay, my card number's 111, 1111, 1111, 1111",
+        "card four one one one, one one one one, one one one one, 1111",
+    ],
+)
+def test_a_card_number_read_out_in_groups_leaves_none_of_them(said: str) -> None:
+    masked = mask_identifiers([Kind.CARD])(said)
+    assert "[card]" in masked
+    assert "111" not in masked
+    assert "one" not in masked
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["I paid by card for order 48, 2133, 7790", "my card was charged 24.95, 13.50 and 12.00"],
+)
+def test_groups_of_other_digits_are_not_a_cards(said: str) -> None:
+    assert mask_identifiers([Kind.CARD])(said) == said
