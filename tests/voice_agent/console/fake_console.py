@@ -204,6 +204,7 @@ class FakeConsole:
                 "name": "sam", "role": "supervisor", "password": True, "totp": bool(self.totp),
                 "totp_demanded": False, "session_began": time.time() - 900,
             }
+            | self.answers.get("/api/me/account", {})
         )  # fmt: skip
 
     async def _change_password(self, request: web.Request) -> web.Response:

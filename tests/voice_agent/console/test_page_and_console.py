@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import pyotp
 import pytest
 from playwright.async_api import expect
 
@@ -77,6 +79,45 @@ async def test_a_supervisor_signs_in_watches_steers_and_switches(
         await expect(page.get_by_label("User name")).to_be_visible()
         assert tab.hosts == {url.removeprefix("http://").rstrip("/")}
         assert [each for each in tab.complaints if "line failed" not in each] == []
+
+
+async def test_a_second_factor_is_set_up_on_the_page_and_asked_for_from_then_on(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.console.desk.accounts.add("robin", Role.SUPERVISOR, hash_password("robin", PASSWORD))
+    async with browsing(tmp_path) as tab:
+        page = tab.page
+        await page.goto(str(stage.server.make_url("/")))
+        await page.get_by_label("User name").fill("robin")
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.get_by_role("link", name="robin").click()
+        await page.get_by_role("button", name="Set up an authenticator").click()
+        await page.get_by_label("Your password").fill(PASSWORD)
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".qr")).to_be_visible()
+        key = (await page.get_by_role("dialog").locator("code").inner_text()).replace(" ", "")
+        authenticator = pyotp.TOTP(key)
+        # that of half a minute ago, since each counts once and another is needed below
+        earlier = authenticator.at(time.time() - 30)
+        await page.get_by_label("Code from your authenticator").fill(earlier)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("button", name="Set up another")).to_be_visible()
+        await page.get_by_role("button", name="Change password").click()
+        await page.get_by_label("Password until now").fill(PASSWORD)
+        await page.get_by_label("New password", exact=True).fill(f"{PASSWORD} anew")
+        await page.get_by_label("New password again").fill(f"{PASSWORD} anew")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text("Your password is changed.")).to_be_visible()
+        # the session goes on under its new token
+        await page.get_by_role("button", name="Sign out").click()
+        await page.get_by_label("User name").fill("robin")
+        await page.get_by_label("Password").fill(f"{PASSWORD} anew")
+        await page.keyboard.press("Enter")
+        code = page.get_by_label("Code from your authenticator")
+        await code.fill(authenticator.now())
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("link", name="robin")).to_be_visible()
 
 
 @pytest.mark.parametrize("role", list(Role))

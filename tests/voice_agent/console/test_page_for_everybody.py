@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from tests.voice_agent.console.fake_console import FakeConsole
+from tests.voice_agent.console.fake_console import PASSWORD, FakeConsole
 from tests.voice_agent.console.page_stage import (
     a_floor,
     a_handoff,
@@ -41,6 +41,11 @@ VIEWS = {
     "account": ("#/account", ".sheet"),
 }
 """Where each view is, and what is there once it is drawn."""
+DIALOGS = {
+    "#/calls/c0": "To a person",
+    "#/users": "Manage ada",
+    "#/account": "Change password",
+}
 SERIOUS = ("serious", "critical")
 SIZES = ((1280, 800), (1024, 768), (768, 1024))
 SHOWN = {"live": False, "call": True, "board": False, "handoff": True}
@@ -94,6 +99,18 @@ async def test_no_view_has_a_serious_finding(tmp_path: Path, dark: bool) -> None
                 path = folder / f"console-{name}.png"
                 assert len(await page.screenshot(path=path)) > 10_000
             assert await trouble(page) == [], name
+        for where, opens in DIALOGS.items():
+            await page.goto(f"{console.url}/{where}")
+            await page.get_by_role("button", name=opens).click()
+            await expect(page.get_by_role("dialog")).to_be_visible()
+            assert await trouble(page) == [], opens
+            await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="Set up an authenticator").click()
+        await page.get_by_label("Your password").fill(PASSWORD)
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".qr")).to_be_visible()
+        assert await trouble(page) == [], "the code for an authenticator"
+        await page.keyboard.press("Escape")
         await page.get_by_role("button", name="Agents off").click()
         assert await trouble(page) == [], "the dialog"
         await page.keyboard.press("Escape")

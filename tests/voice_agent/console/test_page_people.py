@@ -111,6 +111,14 @@ async def test_ones_own_password_is_changed(tmp_path: Path) -> None:
         await expect(page.get_by_text("Your password is changed.")).to_be_visible()
 
 
+async def test_who_comes_by_company_account_keeps_no_password_here(tmp_path: Path) -> None:
+    console = a_floor()
+    console.answers["/api/me/account"] = {"password": False}
+    async with looking_at(console, tmp_path, "#/account") as tab:
+        await expect(tab.page.get_by_role("heading", name="Company account")).to_be_visible()
+        await expect(tab.page.locator("main").get_by_role("button")).to_have_count(0)
+
+
 async def test_an_authenticator_is_set_up_by_its_camera_or_by_hand(tmp_path: Path) -> None:
     async with looking_at(a_floor(), tmp_path, "#/account") as tab:
         page = tab.page
