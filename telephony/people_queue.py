@@ -39,17 +39,6 @@ class _Times:
     talks: deque[float] = field(default_factory=lambda: deque(maxlen=MEASURED))
 
 
-@dataclass(frozen=True, slots=True)
-class QueueState:
-    """A queue as a board shows it; times in seconds."""
-
-    name: str
-    waiting: int
-    longest_wait_s: float
-    talking: int
-    wait_s: float | None
-
-
 class Place:
     """One caller's place in a queue. ``leave`` it in the end; once is enough."""
 
@@ -89,11 +78,6 @@ class Place:
         """It did not take the call: leave it alone for ``retry_s``."""
         self._rested[target] = self._book.now_s() + self.settings.retry_s
 
-    @property
-    def untried(self) -> bool:
-        """Somebody has not been rung for this caller yet."""
-        return any(target not in self._rested for target in self.targets)
-
     def next_look_s(self) -> float | None:
         """When somebody has rested enough to be rung again."""
         now_s = self._book.now_s()
@@ -121,7 +105,6 @@ class Place:
     def unserved(self) -> None:
         """The person was gone at once: the caller is the next again."""
         if self._served is not None:
-            self._book.note_unserved(self.name)
             self._book.release(self._served)
             self._served = None
             self._book.put_back(self)
@@ -147,7 +130,6 @@ class PeopleBook:
         self._desks: dict[str, _Desk] = {}
         self._times: dict[str, _Times] = {}
         self._last_rung: dict[str, str] = {}
-        self._talking: dict[str, int] = {}
 
     def join(self, name: str, settings: QueueSettings, targets: tuple[str, ...]) -> Place:
         """A place at the end of a queue.
@@ -174,10 +156,6 @@ class PeopleBook:
         """Before all others: they have waited already."""
         self._places.setdefault(place.name, []).insert(0, place)
         self._tell(place.name)
-
-    def note_unserved(self, name: str) -> None:
-        """A talk that was none does not count."""
-        self._talking[name] = max(0, self._talking.get(name, 0) - 1)
 
     def position(self, place: Place) -> int:
         """1 for the first who is not being rung for already; 0: no place any more."""
@@ -232,12 +210,10 @@ class PeopleBook:
 
     def note_wait(self, name: str, wait_s: float) -> None:
         self._times.setdefault(name, _Times()).waits.append(wait_s)
-        self._talking[name] = self._talking.get(name, 0) + 1
         metrics.QUEUE_WAITS.labels(name).observe(wait_s)
 
     def note_talk(self, name: str, talk_s: float) -> None:
         self._times.setdefault(name, _Times()).talks.append(talk_s)
-        self._talking[name] = max(0, self._talking.get(name, 0) - 1)
 
     def estimate_s(
         self, name: str, position: int, targets: tuple[str, ...], settings: QueueSettings
@@ -251,17 +227,6 @@ class PeopleBook:
         if len(times.talks) >= ENOUGH and settings.calls_each:
             return position * fmean(times.talks) / (len(targets) * settings.calls_each)
         return median(times.waits) if len(times.waits) >= ENOUGH else None
-
-    def states(self) -> list[QueueState]:
-        """Every queue somebody has waited in, by name."""
-        found = []
-        for name in sorted(self._places):
-            waiting = [place for place in self._places[name] if not place.ringing]
-            longest_s = max((self.now_s() - place.joined_s for place in waiting), default=0.0)
-            estimate_s = waiting[-1].wait_s if waiting else None
-            talking = self._talking.get(name, 0)
-            found.append(QueueState(name, len(waiting), longest_s, talking, estimate_s))
-        return found
 
     def _desk(self, target: str) -> _Desk:
         return self._desks.setdefault(target, _Desk())

@@ -97,11 +97,6 @@ class SilentAssistant:
         self._history: deque[tuple[str, str]] = deque(maxlen=6)
         self._pending = b""
 
-    @property
-    def active(self) -> bool:
-        """It overhears a person just now."""
-        return self._work is not None
-
     def overhear(self, message: Overheard) -> None:
         """What the caller hears; the first begins the work. What is no audio is left out."""
         if self._work is None:

@@ -124,7 +124,6 @@ class Script:
         self.amounts = [self.draw.randint(1, 99) for _ in range(3)]
         self.honours_keys = self.draw.random() < 0.7
         self.calls = 1 if self.draw.random() < 0.6 else 2
-        self._read_backs = 0
 
     def trouble(self) -> OfficeTrouble:
         """What goes wrong with the next request."""
@@ -138,7 +137,6 @@ class Script:
         """What the caller says to the agent's last words; a read-back has an answer of a kind."""
         said = asked.lower()
         if "shall i do that" in said:
-            self._read_backs += 1
             kinds = [Answer.YES] * 5 + [Answer.TAKES_BACK, Answer.NO, Answer.VAGUE]
             if self.action == "refund":
                 kinds.append(Answer.CORRECTS)

@@ -4,7 +4,7 @@ const GATHER_MS = 2000;
 const CONNECT_MS = 15000;
 const GOODBYE_MS = 400;
 
-export class CallFailed extends Error {
+class CallFailed extends Error {
   constructor(code, sentence) {
     super(code);
     this.code = code;

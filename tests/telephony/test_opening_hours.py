@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from telephony.opening_hours import is_open, opens_at
+from telephony.opening_hours import is_open
 from telephony.settings import HoursSettings
 
 OFFICE = HoursSettings.model_validate(
@@ -41,14 +41,6 @@ def test_no_hours_mean_always_but_on_holidays() -> None:
     hours = HoursSettings.model_validate({"holidays": ["2026-01-01"]})
     assert is_open(hours, datetime(2026, 1, 2, 3, tzinfo=UTC))
     assert not is_open(hours, datetime(2026, 1, 1, 3, tzinfo=UTC))
-
-
-def test_when_it_opens_next_is_known() -> None:
-    closed = datetime(2026, 12, 24, 12, tzinfo=UTC)  # a Thursday; Friday is a holiday
-    opens = opens_at(OFFICE, closed)
-    assert opens is not None
-    assert opens.isoformat() == "2026-12-28T08:00:00+01:00"
-    assert opens_at(HoursSettings.model_validate({"weekly": {"mon": []}}), closed) is None
 
 
 @pytest.mark.parametrize(

@@ -123,13 +123,3 @@ def test_a_wait_is_estimated_from_talks_and_only_from_enough_of_them() -> None:
         talk(book, time, join(book, settings), ANNA, 120)
     assert join(book, settings).wait_s == pytest.approx(60)
     assert join(book, settings).wait_s == pytest.approx(120)
-
-
-def test_a_board_sees_who_waits_and_how_long() -> None:
-    time = Hours()
-    book = PeopleBook(time.now_s)
-    join(book, queue())
-    time.s = 30
-    join(book, queue())
-    (state,) = book.states()
-    assert (state.name, state.waiting, state.longest_wait_s, state.talking) == ("help", 2, 30, 0)

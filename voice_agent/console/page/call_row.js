@@ -10,15 +10,15 @@ const DOUBTFUL = 0.25;
 
 // What a call's place on the board depends on: who needs somebody at once, who waits, who may need
 // somebody, the rest.
-export function rankOf(call, alarms) {
+function rankOf(call, alarms) {
   if (alarms.some((alarm) => alarm.severity === "critical")) return 0;
   if (call.stage === "waiting") return 1;
   if (alarms.length || ["upset", "vulnerable"].includes(call.mood) || call.risk >= RISKY) return 2;
   return 3;
 }
 
-export const toneOfRisk = (risk) => (risk >= RISKY ? "bad" : risk >= DOUBTFUL ? "fair" : "good");
-export const toneOfLatency = (latency) => (latency > SLOW_MS ? "bad" : latency > LATE_MS ? "fair" : "good");
+const toneOfRisk = (risk) => (risk >= RISKY ? "bad" : risk >= DOUBTFUL ? "fair" : "good");
+const toneOfLatency = (latency) => (latency > SLOW_MS ? "bad" : latency > LATE_MS ? "fair" : "good");
 
 export class CallRow {
   rank = 3;

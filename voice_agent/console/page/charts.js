@@ -70,7 +70,7 @@ function bars(series, names, x, y) {
 }
 
 // Three to six round steps from low to high.
-export function niceTicks(low, high) {
+function niceTicks(low, high) {
   const span = high - low || Math.abs(high) || 1;
   const rough = span / 4;
   const power = 10 ** Math.floor(Math.log10(rough));

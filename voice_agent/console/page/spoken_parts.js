@@ -41,7 +41,7 @@ function find(answer, sentence, from) {
 
 // Where in the answer hearing stopped. `heard` is how it was spoken, so that "$5" may be there as
 // "five dollars": words are compared, and where they part the count of words decides.
-export function heardUntil(answer, heard) {
+function heardUntil(answer, heard) {
   const said = heard.match(/\S+/g) ?? [];
   if (!said.length) return 0;
   if (answer.startsWith(heard.trim())) return heard.trim().length;

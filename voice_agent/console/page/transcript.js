@@ -157,7 +157,7 @@ function factsOf(turn) {
   return facts;
 }
 
-export function totalOf(stages) {
+function totalOf(stages) {
   const values = Object.values(stages ?? {}).filter(Number.isFinite);
   return values.length ? values.reduce((sum, value) => sum + value, 0) : 0;
 }
