@@ -34,6 +34,8 @@ class HandoffFigures:
     ended_well_share: float
     """Ended with a person, a call-back, or with the agent again (a message taken counts so)."""
     person: int
+    transferred: int
+    """By their own line: sent to a person, or with one who had accepted."""
     call_back: int
     """Promised, rung by the gateway, and put through to somebody."""
     agent: int
@@ -106,6 +108,7 @@ def judged(results: Sequence[Result], waits: Sequence[float | None]) -> HandoffF
         outcomes=len(results),
         ended_well_share=round(share, 4),
         person=ended["person"],
+        transferred=ended["transferred"],
         call_back=ended["call_back"],
         agent=ended["agent"],
         message=ended["message"],

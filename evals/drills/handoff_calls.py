@@ -14,11 +14,11 @@ from typing import Any, Literal, TypeAlias
 from aiohttp import web
 
 from evals.drills.handoff_agent import VOICE, DrilledAgent
-from evals.drills.handoff_script import TARGETS, Person, Script
+from evals.drills.handoff_script import LINES, REFUSALS, TARGETS, Person, Script
 from evals.drills.virtual import VirtualClock, VirtualLeg
 from telephony.call import DigitPressed, Leg, LegAnswered, LegEnded, LegEvent, LegState
 from telephony.call_back_dialler import CallBackDialler
-from telephony.errors import DialFailed
+from telephony.errors import DialFailed, NotTransferred
 from telephony.gateway import Gateway
 from telephony.handover import ACCEPT_KEY, DECLINE_KEY
 from telephony.media_stream import Start
@@ -26,7 +26,7 @@ from telephony.prompts import PromptName, Prompts, soft_tone
 from voice_agent.config import Settings
 from voice_agent.handoff.voicemail import messages
 
-Ended: TypeAlias = Literal["person", "call_back", "message", "agent", "lost"]
+Ended: TypeAlias = Literal["person", "transferred", "call_back", "message", "agent", "lost"]
 
 RINGS_S, TALK_S = 0.4, 3.0
 LIMIT_S = 240.0
@@ -64,6 +64,8 @@ def settings_of(folder: Path, url: str) -> Settings:
         "closed": {**one, "hours": {"holidays": [], "weekly": {"mon": []}}},
         "full": {**waiting, "max_waiting": 0},
         "patient": waiting,
+        "sent": {**one, "transfer": "refer"},
+        "taken_over": {**one, "transfer": "replaces"},
     }
     return Settings.model_validate(
         {
@@ -179,6 +181,7 @@ class _Bench:
         self.agents.scripts[caller.remote] = script
         self.agents.callers[caller.remote] = caller
         call = _Call(script, caller, self)
+        caller.on_refer = lambda to: self._refer(call, to)
         self._calls[caller.remote] = call
         self.spawn(self._take(call))
         return call
@@ -196,13 +199,29 @@ class _Bench:
             self.spawn(self._play(leg, "answers", None))
             return leg
         call = self._calls.get(session.view().caller) if session else None
-        target = int(uri.partition("@")[0].rpartition("-")[2])
-        does: Person = call.script.people[target] if call else "busy"
+        does: Person = call.script.people[_number_of(uri)] if call else "busy"
         if does == "cannot_dial":
             raise DialFailed("no way there")
         leg = VirtualLeg(uri)
         self.spawn(self._play(leg, does, call))
         return leg
+
+    async def _refer(self, call: _Call, to: str | Leg) -> None:
+        """What the caller's own line makes of a REFER.
+
+        Raises:
+            NotTransferred: it refuses, or the person does.
+        """
+        await self._pass(RINGS_S)
+        status: int | None = LINES[call.script.number % len(LINES)]
+        if isinstance(to, str):
+            does = call.script.people[_number_of(to)]
+            status = None if does == "no_answer" else REFUSALS.get(does, 200)
+        if status is None:
+            await asyncio.Event().wait()
+        elif status != 200:
+            raise NotTransferred("as scripted", status)
+        call.transferred = True
 
     async def ring_back(self) -> None:
         """Let the gateway keep what it has promised."""
@@ -294,12 +313,16 @@ class _Bench:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+def _number_of(target: str) -> int:
+    return int(target.partition("@")[0].rpartition("-")[2])
+
+
 class _Call:
     """One caller, followed to the end."""
 
     def __init__(self, script: Script, caller: VirtualLeg, bench: _Bench) -> None:
         self.script, self.caller = script, caller
-        self.talked = self.over = False
+        self.talked = self.transferred = self.over = False
         self._bench = bench
         self._killed = False
         self._quiet_since_s: float | None = None
@@ -342,6 +365,8 @@ class _Call:
 
     def result(self) -> Result:
         said = self.agent.said[-1] if self.agent and self.agent.said else ""
+        if self.transferred:
+            return Result(self.script, "transferred" if self.over else "lost")
         if self.talked:
             return Result(self.script, "person")
         kept = self._bench.gateway.people.call_backs().all()

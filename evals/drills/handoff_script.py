@@ -23,13 +23,27 @@ Person: TypeAlias = Literal[
     "cannot_dial",
 ]
 Wish: TypeAlias = Literal["call_back", "other_number", "message", "question"]
-Queue: TypeAlias = Literal["help", "all", "round", "idle", "keyed", "closed", "full", "patient"]
+Queue: TypeAlias = Literal[
+    "help", "all", "round", "idle", "keyed", "closed", "full", "patient", "sent", "taken_over"
+]
 Agent: TypeAlias = Literal["stays", "dies_while_it_rings", "never_there"]
 
 PEOPLE: tuple[Person, ...] = get_args(Person)
 WISHES: tuple[Wish, ...] = get_args(Wish)
 QUEUES: tuple[Queue, ...] = get_args(Queue)
 TARGETS = 3
+REFUSALS: dict[Person, int] = {
+    "busy": 486,
+    "declines": 603,
+    "hangs_up_ringing": 480,
+    "trunk_error": 503,
+    "cannot_dial": 405,
+}
+"""What the caller's line answers when it is asked to ring them itself; the others answer it, but
+for those who never do."""
+LINES: tuple[int | None, ...] = (200, 403, 500, None)
+"""What it answers, by the call's number, when it is asked to take over our call with a person;
+``None``: nothing at all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,14 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from telephony.audio import in_frames
-from telephony.call import LegAnswered, LegEnded, LegEvent, LegState
+from telephony.call import TRANSFERRED, Leg, LegAnswered, LegEnded, LegEvent, LegState
+from telephony.errors import NotTransferred
 from telephony.media_stream import FRAME_MS
+from telephony.settings import TransferMeans
 
 TURNS_A_STEP = 10
 """Rounds of the event loop that sockets and tasks get in each step of the clock."""
@@ -67,6 +70,9 @@ class VirtualLeg:
         self.ended_by_us = False
         self._answers = answers
         self._events: asyncio.Queue[LegEvent] = asyncio.Queue()
+        self.transfers: TransferMeans = "replaces"
+        self.on_refer: Callable[[str | Leg], Awaitable[None]] | None = None
+        """Returns once the far end's line has transferred it, or raises."""
         self._says: deque[bytes] = deque()
         self._then: LegEvent | None = None
 
@@ -118,6 +124,17 @@ class VirtualLeg:
 
     async def send_digits(self, digits: str) -> None:
         """Nobody listens for keys."""
+
+    async def refer(self, to: str | Leg) -> None:
+        """Have the line transfer this party.
+
+        Raises:
+            NotTransferred: it does not.
+        """
+        if self.on_refer is None:
+            raise NotTransferred("not scripted", 405)
+        await self.on_refer(to)
+        self.tell(LegEnded(TRANSFERRED))
 
     async def hold(self, held: bool) -> None:
         """There is nothing to hold."""

@@ -94,3 +94,16 @@ async def test_a_message_nobody_spoke_is_a_lost_caller(
     closed = Script(1, "closed", ("answers",) * 3, "message", "stays")
     (result,) = await run_scripts([closed], tmp_path)
     assert result.ended == "lost"
+
+
+async def test_callers_whose_line_transfers_them_or_does_not_all_end_well(tmp_path: Path) -> None:
+    made = [
+        Script(0, "sent", ("busy", "answers", "busy"), "question", "stays"),
+        Script(1, "sent", ("trunk_error",) * 3, "question", "stays"),
+        Script(4, "taken_over", ("answers",) * 3, "question", "stays"),
+        Script(5, "taken_over", ("answers",) * 3, "question", "stays"),
+        Script(7, "taken_over", ("answers",) * 3, "question", "stays"),
+    ]
+    results = [(await run_scripts([each], tmp_path / f"{each.number}"))[0] for each in made]
+    ended = [result.ended for result in results]
+    assert ended == ["transferred", "agent", "transferred", "person", "person"]
