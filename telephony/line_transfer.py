@@ -73,15 +73,17 @@ class LineTransfer:
 
     async def hand_to(self, person: Leg) -> bool:
         """Have the line take over our call with a person; False: both are ours as before."""
+        done = False
         try:
             await self._refer("replaces", person, TAKEN_OVER_WITHIN_S)
+            done = True
         except (NotTransferred, TimeoutError):
             self._failed = True
-        else:
-            return True
-        for leg in (self._media.caller, person):
-            await leg.hold(False)
-        return False
+        finally:
+            if not done:  # also when the caller wants no person any more: nobody stays on hold
+                for leg in (self._media.caller, person):
+                    await leg.hold(False)
+        return done
 
     async def _refer(self, way: TransferMeans, to: str | Leg, patience_s: float) -> None:
         """

@@ -9,7 +9,7 @@ import pytest
 from telephony.call import REPLACED, TRANSFERRED, Leg, LegAnswered, LegEnded
 from telephony.errors import NotTransferred
 from telephony.line_transfer import is_about_the_person
-from telephony.media_stream import Announcement, Transfer
+from telephony.media_stream import Announcement, Transfer, Withdraw
 from telephony.routing import transfer_means
 from telephony.settings import TransferMeans
 from tests.telephony.fakes import AgentEnd, FakeLeg, eventually
@@ -262,6 +262,17 @@ async def test_a_person_whose_place_another_call_takes_leaves_the_caller_with_th
         person.tell(LegEnded(REPLACED))
         await stage.clock.advance_until(lambda: last_state(agent) == "ended")
         assert states(agent)[-1] == ("ended", "lost")
+        assert not stage.calls[0].done()
+
+
+async def test_a_caller_who_changes_their_mind_during_the_transfer_is_not_left_on_hold() -> None:
+    async with staged(**queue("replaces")) as stage:
+        caller = AbleLeg()
+        agent, person = await accepted(stage, caller)
+        await stage.clock.advance_until(lambda: caller.asked)
+        await agent.send(Withdraw("withdrawn"))
+        await eventually(lambda: person.hung_up)
+        assert caller.held == [False]
         assert not stage.calls[0].done()
 
 
