@@ -88,6 +88,27 @@ async def test_a_recording_plays_in_step_with_its_transcript(tmp_path: Path) -> 
         assert tab.complaints == []
 
 
+async def test_a_call_says_by_which_permission_it_was_recorded_and_when_it_is_silent(
+    tmp_path: Path,
+) -> None:
+    console = a_floor()
+    a_past_call(console)
+    console.details["p1"]["recorded"] = {
+        "permission": "agreed_by_key",
+        "stopped_by_caller_ms": 25_000,
+        "pauses": [
+            {"cause": "payment", "by": "", "from_ms": 12_000, "to_ms": 20_000},
+            {"cause": "supervisor", "by": "sam", "from_ms": 22_000, "to_ms": None},
+        ],
+    }
+    async with looking_at(console, tmp_path, "#/calls/p1") as tab:
+        await expect(tab.page.locator(".call-facts")).to_contain_text(
+            "Recorded, agreed by key; silent 0:12–0:20 (payment); "
+            "silent 0:22–the end (supervisor: sam); stopped by the caller at 0:25"
+        )
+        assert tab.complaints == []
+
+
 async def test_a_recording_that_is_gone_is_explained(tmp_path: Path) -> None:
     console = a_floor()
     a_past_call(console)
