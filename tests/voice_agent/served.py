@@ -21,6 +21,7 @@ def settings_tree(folder: Path) -> dict[str, Any]:
             "kill_switch": str(folder / "kill_switch.json"),
             "agent": {"url": f"ws://127.0.0.1:{media}/media"},
             "prompts": str(folder / "prompts"),
+            "law": str(ROOT / "configs" / "law.yaml"),
         },
         "media": {"port": media},
         "console": {"port": free_port(), "folder": str(folder / "console")},

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -31,7 +32,7 @@ from tests.telephony.browser import browsing, humming_microphone
 from tests.telephony.debian_phone import baresip_folder, program
 from tests.telephony.sip_peer import loudest_hz
 from tests.voice_agent.console.conftest import PASSWORD
-from tests.voice_agent.served import settings_tree
+from tests.voice_agent.served import ROOT, settings_tree
 from voice_agent.config import load
 
 pytestmark = [
@@ -39,7 +40,7 @@ pytestmark = [
     pytest.mark.loopback,
     pytest.mark.interop,
     pytest.mark.browser,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(420),
 ]
 
 PHONE_HZ = 8_000
@@ -77,7 +78,9 @@ async def serving(config: Path, folder: Path) -> AsyncIterator[dict[str, str]]:
     )
     try:
         assert serve.stdout is not None
-        yield json.loads(await serve.stdout.readline())
+        addresses = await serve.stdout.readline()
+        assert addresses, "it says on standard error why it did not start"
+        yield json.loads(addresses)
         serve.send_signal(signal.SIGTERM)
         assert await serve.wait() == 0
     finally:
@@ -165,11 +168,22 @@ def kept_by(phone: Path) -> np.ndarray[Any, Any]:
     return np.zeros(0, np.int16)
 
 
+def knowledge(folder: Path) -> Path:
+    """Enough to answer from, and soon indexed."""
+    documents = folder / "documents"
+    documents.mkdir()
+    for path in sorted((ROOT / "configs" / "knowledge").glob("delivery-*")):
+        shutil.copy(path, documents)
+    return documents
+
+
 async def test_a_supervisor_takes_part_in_a_call_of_another_makers_telephone(
     tmp_path: Path,
 ) -> None:
     config = tmp_path / "settings.yaml"
-    config.write_text(yaml.safe_dump(settings_tree(tmp_path)))
+    tree = settings_tree(tmp_path)
+    tree["knowledge"]["documents"] = str(knowledge(tmp_path))
+    config.write_text(yaml.safe_dump(tree))
     microphone = humming_microphone(tmp_path / "microphone.wav", hz=HUM_HZ)
     async with serving(config, tmp_path) as where:
         await may_sign_in("robin", config, tmp_path)
@@ -212,6 +226,8 @@ async def test_a_supervisor_takes_part_in_a_call_of_another_makers_telephone(
                 await press(page, "Take over")
                 await expect(dock).to_contain_text("Taken over")
                 await asyncio.sleep(3)  # for as long as the telephone is to hear the supervisor
+                await expect(page.locator(".call-head")).not_to_contain_text("Outcome")
+                await expect(page.get_by_role("button", name="Whisper")).to_be_hidden()
                 await keep_picture(page, "console-takeover")
                 await page.get_by_role("button", name="Hand back").click()
                 await page.get_by_label("What was agreed?").fill("Delivery is free this once")

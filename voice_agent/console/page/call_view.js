@@ -158,7 +158,7 @@ class CallView {
       call.mood ? `Mood: ${word(MOODS, call.mood)}` : null,
       Number.isFinite(call.risk) ? `Grounding risk ${percent(call.risk)}` : null,
       this.going ? recordingOf(call) : recordedAs(this.recorded),
-      call.outcome ? `Outcome: ${word({}, call.outcome)}` : null,
+      call.outcome && !this.going ? `Outcome: ${word({}, call.outcome)}` : null,
       call.handoff ? `Handoff: ${word(REASONS, call.handoff.cause || call.handoff.reason)}, ${word({}, call.handoff.state).toLowerCase()}${call.handoff.target ? ` (${call.handoff.target})` : ""}` : null,
     ].filter(Boolean);
     setText(this.facts, facts.join("  ·  "));

@@ -61,7 +61,7 @@ export class Supervise {
     if (!call) return;
     const mine = line.on(this.#callId);
     const other = call.supervisor && call.supervisor.name !== session.user ? call.supervisor : null;
-    const person = ["bridged", "supervised"].includes(call.stage);
+    const person = call.stage === "bridged" || (call.stage === "supervised" && call.handoff?.state === "bridged");
     for (const [mode, node] of this.#buttons) {
       setAttribute(node, "aria-pressed", String(mine && line.mode === mode));
       node.disabled = this.#busy || call.stage === "closing" || call.stage === "ringing";
