@@ -189,6 +189,19 @@ class Accounts:
             digest, row["user"], Role(row["role"]), row["csrf"], row["began_at"], row["used_at"]
         )
 
+    def signed_in(self) -> dict[str, Role]:
+        """Everybody who has a session that is not over, by their name in lower case."""
+        query = (
+            "SELECT DISTINCT users.name, users.role FROM sessions JOIN users ON users.name = user"
+            " WHERE began_at BETWEEN ? AND ? AND used_at >= ?"
+        )
+        now = time.time()
+        with self._open() as database:
+            rows = database.execute(
+                query, (now - self._age_s, now + 60, now - self._idle_s)
+            ).fetchall()
+        return {str(row["name"]).lower(): Role(row["role"]) for row in rows}
+
     def end_session(self, digest: str) -> None:
         """Sign one browser out."""
         with self._open() as database:

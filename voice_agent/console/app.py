@@ -33,6 +33,7 @@ from voice_agent.console.people_api import PeopleApi
 from voice_agent.console.privacy_api import PrivacyApi
 from voice_agent.console.roles import Permission
 from voice_agent.console.sign_in import SignIn
+from voice_agent.console.supervision_watch import SupervisionWatch
 from voice_agent.errors import exit_code_of_serving
 
 log = structlog.get_logger(__name__)
@@ -78,6 +79,7 @@ class Console:
             History(settings.records.path, settings.actions.journal, _recordings(settings)),
             Grades(console.folder / "grades.sqlite", console.evaluation, console.verified_answers),
         )
+        self._supervision = SupervisionWatch(self.desk.live, people, link, self.desk.audit)
         sign_in = SignIn(self.desk)
         oidc = OidcApi(self.desk, sign_in)
         self._privacy = PrivacyApi(self.desk)
@@ -110,6 +112,7 @@ class Console:
         tasks = [
             asyncio.create_task(self.desk.live.follow()),
             asyncio.create_task(self.desk.live.look()),
+            asyncio.create_task(self._supervision.follow()),
             asyncio.create_task(self._privacy.follow_policy()),
         ]
         yield

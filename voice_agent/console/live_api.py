@@ -17,16 +17,10 @@ from voice_agent.console.endpoints import Endpoint, body_of, require, signed_in,
 from voice_agent.console.errors import BadRequest, ConsoleError, NotFound
 from voice_agent.console.gateway_link import call_path
 from voice_agent.console.history import CALL_ID
-from voice_agent.console.roles import GRANTS, Permission
+from voice_agent.console.roles import GRANTS, SUPERVISING, Permission
 
 HEARTBEAT_S = 5.0
 """A stream says that it lives so often, and looks whether its session still does."""
-_MODES = {
-    "listen": Permission.LISTEN,
-    "whisper": Permission.WHISPER,
-    "barge": Permission.BARGE,
-    "takeover": Permission.TAKEOVER,
-}
 _MAX_SDP_CHARS = 64 * 1024
 
 View = Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -40,7 +34,7 @@ class LiveApi:
 
     def endpoints(self) -> list[Endpoint]:
         """What this part answers."""
-        p, modes = Permission, tuple(_MODES.values())
+        p, modes = Permission, tuple(SUPERVISING.values())
         call = "/api/calls/{call_id}"
         return [
             Endpoint("GET", "/api/events", p.LIVE, self._events),
@@ -122,9 +116,9 @@ class LiveApi:
 
     def _mode_of(self, request: web.Request, body: Mapping[str, Any]) -> str:
         mode = text_of(dict(body), "mode", most=20)
-        if mode not in _MODES:
-            raise BadRequest(f"`mode` must be one of {', '.join(_MODES)}.")
-        require(request, _MODES[mode])
+        if mode not in SUPERVISING:
+            raise BadRequest(f"`mode` must be one of {', '.join(SUPERVISING)}.")
+        require(request, SUPERVISING[mode])
         return mode
 
     async def _do(

@@ -97,6 +97,17 @@ GRANTS: MappingProxyType[Role, frozenset[Permission]] = MappingProxyType(
 auditor reads them, and no one role both grants roles and hears calls."""
 
 
+SUPERVISING: MappingProxyType[str, Permission] = MappingProxyType(
+    {
+        "listen": Permission.LISTEN,
+        "whisper": Permission.WHISPER,
+        "barge": Permission.BARGE,
+        "takeover": Permission.TAKEOVER,
+    }
+)
+"""What somebody in a call may do there, by the gateway's name of the mode."""
+
+
 def may(role: Role | None, permission: Permission) -> bool:
     """Whether somebody of that role (``None``: not signed in) may do that."""
     if permission is Permission.PUBLIC:
