@@ -26,6 +26,7 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 _DIGITS = re.compile(r"\d(?:[\s,.-]*\d){3,}")
+_PART = re.compile(r"\d[\s,.-]*\d")
 _SENSITIVE = frozenset({Kind.CARD, Kind.ACCOUNT, Kind.SECRET})
 
 
@@ -38,8 +39,12 @@ def touches_payment(text: str) -> bool:
 
 def holds_digits(text: str) -> bool:
     """Whether words hold four digits in a row or more, written or spoken."""
+    return _holds(_DIGITS, text)
+
+
+def _holds(digits: re.Pattern[str], text: str) -> bool:
     form = written(text)
-    return bool(_DIGITS.search(text) or (form is not None and _DIGITS.search(form.text)))
+    return bool(digits.search(text) or (form is not None and digits.search(form.text)))
 
 
 class PaymentTalk:
@@ -51,15 +56,22 @@ class PaymentTalk:
         """Words with payment data have been heard, and no reply to them is due yet."""
 
     def hear_caller(self, words: str) -> bool:
-        """What the caller says, perhaps still unfinished; true when a pause begins with it."""
-        if not touches_payment(words):
+        """What the caller says, perhaps still unfinished; true when it must not be recorded.
+
+        That is asked for again and again: others may have ended the pause. While one lasts, two
+        digits in a row are a part of what it is for.
+        """
+        if not touches_payment(words) and not (self.paused and _holds(_PART, words)):
             return False
-        self._unanswered = True
-        return self._pause()
+        self._unanswered = self.paused = True
+        return True
 
     def hear_agent(self, words: str) -> bool:
-        """What the agent begins to say; true when a pause begins with it."""
-        return touches_payment(words) and self._pause()
+        """What the agent begins to say; true when that and what follows must not be recorded."""
+        if not touches_payment(words):
+            return False
+        self.paused = True
+        return True
 
     def commit(self, words: str) -> None:
         """The caller's turn is over, and a reply to it follows."""
@@ -74,8 +86,3 @@ class PaymentTalk:
             return False
         self.paused = False
         return True
-
-    def _pause(self) -> bool:
-        begins = not self.paused
-        self.paused = True
-        return begins

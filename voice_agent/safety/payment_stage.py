@@ -59,17 +59,22 @@ class PaymentWatch(ReplyStage):
         """Look at what the agent says, and at what it has said."""
         match frame:
             case ReplyBegun(reply=reply):
+                paused = self._talk.paused
                 if self._talk.hear_agent(reply.text):
-                    await self._pause(0)
+                    await self._pause(0, begins=not paused)
             case ReplyOver(reply=reply) if reply.committed:
                 if self._talk.over(reply.question, reply.text):
                     await self._send(Pause(on=False))
         return False
 
     async def _hear(self, words: str) -> None:
+        paused = self._talk.paused
         if self._talk.hear_caller(words):
-            await self._pause(self._utterance.utterance_ms + UNDERSTANDING_MS)
+            back_ms = self._utterance.utterance_ms + UNDERSTANDING_MS
+            await self._pause(back_ms, begins=not paused)
 
-    async def _pause(self, back_ms: int) -> None:
-        metrics.guarded.labels(side="recording", reason="payment").inc()
+    async def _pause(self, back_ms: int, *, begins: bool) -> None:
+        """Asked for anew with all such words: a supervisor may have had the recording go on."""
+        if begins:
+            metrics.guarded.labels(side="recording", reason="payment").inc()
         await self._send(Pause(on=True, back_ms=back_ms))

@@ -42,10 +42,10 @@ def test_other_talk_is_recorded(said: str) -> None:
     assert not touches_payment(said)
 
 
-def test_a_pause_begins_once_and_ends_after_a_turn_without_payment_data() -> None:
+def test_a_pause_is_asked_for_until_it_ends_after_a_turn_without_payment_data() -> None:
     talk = PaymentTalk()
     assert talk.hear_caller("I want to pay, my card number is")
-    assert not talk.hear_caller("I want to pay, my card number is 4111")
+    assert talk.hear_caller("I want to pay, my card number is 4111")
     assert not talk.over("", "How can I help you?"), "the greeting that was talked over"
     talk.commit("my card number is 4111 1111 1111 1111")
     assert not talk.over("my card number is [card]", "Thank you.")
@@ -62,6 +62,15 @@ def test_a_pause_begins_when_the_agent_asks_and_lasts_through_the_answer() -> No
     assert not talk.over("one two three four five six", "Sorry, could you say that again?")
     talk.commit("never mind")
     assert talk.over("never mind", "All right.")
+
+
+def test_a_part_of_a_number_is_not_recorded_when_somebody_else_has_ended_the_pause() -> None:
+    talk = PaymentTalk()
+    assert not talk.hear_caller("one two three")
+    assert talk.hear_agent("And the security code?")
+    assert talk.hear_caller("one two three")
+    assert talk.hear_caller("4111 1111 1111 1111")
+    assert not talk.hear_caller("wait a moment")
 
 
 def test_words_that_are_heard_while_another_reply_ends_keep_the_pause() -> None:
