@@ -67,7 +67,8 @@ def export_command(
     Example: voice-agent records export --number 15551234567 --to caller.zip
     """
     from voice_agent.console.privacy_api import places_of
-    from voice_agent.records.privacy import export, number_in
+    from voice_agent.records.privacy import export
+    from voice_agent.records.traces import number_in
 
     settings = read_settings(config)
     note(settings, "exported", number_in(number))
@@ -149,3 +150,7 @@ def _say(report: Report, *, json: bool, what: str) -> None:
         typer.echo(f"  {name.replace('_', ' ')}: {count}")
     for failed in report.failed:
         typer.echo(failed, err=True)
+    if report.live:
+        typer.echo(
+            f"may still be going on, erase again afterwards: {', '.join(report.live)}", err=True
+        )

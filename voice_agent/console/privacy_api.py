@@ -14,8 +14,9 @@ from voice_agent.console.desk import Desk
 from voice_agent.console.endpoints import Endpoint, body_of, text_of
 from voice_agent.console.errors import BadRequest, NotFound
 from voice_agent.console.roles import Permission
-from voice_agent.records.privacy import Places, erase, export, number_in, prune
+from voice_agent.records.privacy import erase, export, prune
 from voice_agent.records.retention import policy_of
+from voice_agent.records.traces import Places, number_in
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,8 @@ def places_of(settings: Settings) -> Places:
         settings.gateway.human.call_backs.path,
         settings.console.folder / "grades.sqlite",
         settings.handoff.voicemail,
+        settings.console.evaluation,
+        settings.console.verified_answers,
     )
 
 
@@ -100,7 +103,7 @@ class PrivacyApi:
                         keep_days=kept.keep_days,
                         keep_recordings_days=kept.keep_recordings_days,
                     )
-                    if report.calls or report.recordings or report.failed:
+                    if report.calls or report.recordings or report.other or report.failed:
                         await asyncio.to_thread(
                             self._desk.audit.add, "policy", "", "pruned", "",
                             policy=policy_of(kept.keep_days, kept.keep_recordings_days),

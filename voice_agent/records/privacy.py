@@ -13,35 +13,28 @@ import io
 import json
 import re
 import sqlite3
+import time
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from voice_agent.records.rows import turn_fields
 from voice_agent.records.schema import RecordsUnusable
+from voice_agent.records.traces import (
+    Places,
+    Unread,
+    Wanted,
+    number_in,
+    open_database,
+    traces,
+)
 
 DAY_S = 86_400.0
 _CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}")
 LIVE_S = 6 * 3600.0
 """A call without an end is taken for a live one for so long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where calls leave traces. A file that is not there holds nothing.
-
-    ``call_backs`` are those the gateway still means to make.
-    """
-
-    records: Path
-    recordings: Path
-    journal: Path
-    outbox: Path
-    call_backs: Path
-    grades: Path
-    voicemail: Path
 
 
 @dataclass(slots=True)
@@ -55,21 +48,13 @@ class Report:
     recording_bytes: int = 0
     other: dict[str, int] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
-    """Files that could not be deleted, with the reason."""
+    """What could not be deleted or looked through, with the reason."""
+    live: list[str] = field(default_factory=list)
+    """Calls that may still be going on: what is said from now on is recorded anew."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
-
-
-def number_in(caller: str) -> str:
-    """What names a caller: the digits of their number, or all of an address without one."""
-    scheme, colon, rest = caller.partition(":")
-    if colon and scheme.lower() not in ("sip", "sips", "tel"):
-        return caller.strip().lower()
-    user = (rest if colon else caller).partition("@")[0]
-    digits = re.sub(r"[\s()./-]", "", user).lstrip("+")
-    return digits if digits.isdigit() and len(digits) >= 3 else caller.strip().lower()
 
 
 def prune(
@@ -82,22 +67,30 @@ def prune(
 ) -> Report:
     """Delete what is older than the policy allows; ``None`` keeps for ever.
 
-    Times are seconds since 1970.
+    Times are seconds since 1970. Of an action the fact stays, as when a caller's data is erased;
+    so do questions in the evaluation set and approved answers, which people chose to keep.
 
     Raises:
         RecordsUnusable: the records cannot be read or written.
     """
     report = Report()
-    with _database(places.records, write=not dry_run) as database:
-        if database is not None and keep_days is not None:
-            ids = [
-                row[0]
-                for row in database.execute(
-                    "SELECT call_id FROM calls WHERE COALESCE(ended_at, started_at + ?) < ?",
-                    (LIVE_S, now - keep_days * DAY_S),
-                )
-            ]
-            _delete_calls(database, ids, report, dry_run=dry_run)
+    if keep_days is not None:
+        limit = now - keep_days * DAY_S
+        ids: list[str] = []
+        turns: frozenset[str] = frozenset()
+        with open_database(places.records, write=not dry_run) as database:
+            if database is not None:
+                ids = [
+                    row[0]
+                    for row in database.execute(
+                        "SELECT call_id FROM calls WHERE COALESCE(ended_at, started_at + ?) < ?",
+                        (LIVE_S, limit),
+                    )
+                ]
+                turns = _turns_of(database, ids)
+                _delete_calls(database, ids, report, dry_run=dry_run)
+        _forget(places, Wanted(frozenset(ids), turns, before=limit), report, dry_run=dry_run)
+        _prune_damaged(places, limit, report, dry_run=dry_run)
     _prune_recordings(places, now, keep_days, keep_recordings_days, report, dry_run=dry_run)
     return report
 
@@ -105,16 +98,15 @@ def prune(
 def export(places: Places, number: str) -> bytes | None:
     """Everything recorded of one caller, as a ZIP; ``None``: nothing is.
 
-    ``calls.json`` has the calls with their turns, handoffs and actions; recordings are beside it.
+    ``calls.json`` has the calls with their turns, handoffs and actions; ``elsewhere.json`` what is
+    kept beside them, such as messages, call-backs and grades, by place. Recordings are beside them.
 
     Raises:
         RecordsUnusable: the records cannot be read.
     """
     calls = _calls_of(places.records, number)
-    if not calls:
-        return None
     actions = _rows(places.journal, "SELECT * FROM writes", ())
-    with _database(places.records, write=False) as database:
+    with open_database(places.records, write=False) as database:
         for call in calls:
             if database is not None:
                 call["turns"] = [
@@ -126,14 +118,31 @@ def export(places: Places, number: str) -> bytes | None:
                 ]
                 call["handoffs"] = _handoffs(database, call["call_id"])
             call["actions"] = [row for row in actions if row["call_id"] == call["call_id"]]
+    wanted = Wanted(
+        frozenset(call["call_id"] for call in calls),
+        frozenset(turn["turn_id"] for call in calls for turn in call.get("turns", ())),
+        number_in(number),
+    )
+    try:
+        found = {trace.name: rows for trace in traces(places) if (rows := trace.find(wanted))}
+    except (OSError, ValueError) as error:
+        raise RecordsUnusable(f"not everything can be read: {error}") from error
+    if not calls and not found:
+        return None
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("calls.json", json.dumps(calls, indent=1, ensure_ascii=False, default=str))
+        archive.writestr("calls.json", _json(calls))
+        if found:
+            archive.writestr("elsewhere.json", _json(found))
+        for message in found.get("messages", ()):
+            path = places.voicemail / message["recording"]
+            if path.is_file():
+                archive.write(path, f"messages/{path.name}")
         for call in calls:
-            path = _recording(places, call["call_id"])
-            if path is not None:
-                archive.write(path, path.name)
-                described = path.with_suffix(".json")
+            recording = _recording(places, call["call_id"])
+            if recording is not None:
+                archive.write(recording, recording.name)
+                described = recording.with_suffix(".json")
                 if described.is_file():
                     archive.write(described, described.name)
     return packed.getvalue()
@@ -149,23 +158,20 @@ def erase(places: Places, number: str) -> Report:
         RecordsUnusable: the records cannot be written.
     """
     report = Report()
-    calls = _calls_of(places.records, number)
-    ids = [call["call_id"] for call in calls]
-    turn_ids: list[str] = []
-    with _database(places.records, write=True) as database:
+    ids = [call["call_id"] for call in _calls_of(places.records, number)]
+    turns: frozenset[str] = frozenset()
+    with open_database(places.records, write=True) as database:
         if database is not None:
-            for call_id in ids:
-                turn_ids += [
-                    row[0]
-                    for row in database.execute(
-                        "SELECT turn_id FROM turns WHERE call_id = ?", (call_id,)
-                    )
-                ]
+            turns = _turns_of(database, ids)
+            report.live = _live(database, ids, time.time())
             _delete_calls(database, ids, report, dry_run=False)
     for call_id in ids:
         _delete_recording(places, call_id, report)
-    _elsewhere(places, number, ids, turn_ids, report)
-    _delete_messages(places.voicemail, set(ids), number_in(number), report)
+    _forget(places, Wanted(frozenset(ids), turns, number_in(number)), report, dry_run=False)
+    report.failed += [
+        f"{path}: a damaged copy that cannot be looked through; delete it once it is not needed"
+        for path in _damaged(places)
+    ]
     return report
 
 
@@ -245,61 +251,53 @@ def _recording(places: Places, call_id: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _elsewhere(
-    places: Places, number: str, ids: list[str], turn_ids: list[str], report: Report
-) -> None:
-    """Grades, proposals, actions, unsent outcomes and call-backs of the caller."""
-
-    def done(name: str, path: Path, query: str, values: Iterable[tuple[str, ...]]) -> None:
+def _forget(places: Places, wanted: Wanted, report: Report, *, dry_run: bool) -> None:
+    for trace in traces(places):
         try:
-            with _database(path, write=True) as database:
-                if database is not None:
-                    count = sum(database.execute(query, each).rowcount for each in values)
-                    report.other[name] = count
-        except (RecordsUnusable, sqlite3.Error) as error:
-            report.failed.append(f"{path}: {error}")
-
-    calls = [(call_id,) for call_id in ids]
-    done("grades", places.grades, "DELETE FROM grades WHERE call_id = ?", calls)
-    turns = [(turn_id,) for turn_id in turn_ids]
-    done("proposals", places.grades, "DELETE FROM proposals WHERE turn_id = ?", turns)
-    done(
-        "actions",
-        places.journal,
-        "UPDATE writes SET caller = '', arguments = '{}', result = '{}', agreement = '{}'"
-        " WHERE call_id = ? AND state != 'sending'",
-        calls,
-    )
-    done(
-        "unsent_outcomes",
-        places.outbox,
-        "DELETE FROM events WHERE json_extract(body, '$.call_id') = ?",
-        calls,
-    )
-    wanted = number_in(number)
-    try:
-        waiting = _rows(places.call_backs, "SELECT call_back_id, number FROM call_backs", ())
-    except RecordsUnusable as error:
-        report.failed.append(str(error))
-        return
-    found = [
-        (str(row["call_back_id"]),) for row in waiting if number_in(str(row["number"])) == wanted
-    ]
-    done("call_backs", places.call_backs, "DELETE FROM call_backs WHERE call_back_id = ?", found)
+            count = len(trace.find(wanted)) if dry_run else trace.forget(wanted)
+        except Unread as error:
+            count = error.count
+            report.failed += error.faults
+        except (RecordsUnusable, OSError, ValueError) as error:
+            report.failed.append(f"{trace.path}: {error}")
+            continue
+        if count:
+            report.other[trace.name] = report.other.get(trace.name, 0) + count
 
 
-def _delete_messages(folder: Path, ids: set[str], number: str, report: Report) -> None:
-    """Messages the caller left; each is a WAV file beside a JSON file that says whose it is."""
-    for path in folder.glob("*.json") if folder.is_dir() else ():
+def _damaged(places: Places) -> list[Path]:
+    """Copies of the record file that were put aside as damaged: nothing can be looked up there."""
+    return sorted(places.records.parent.glob(f"{places.records.name}.damaged-*"))
+
+
+def _prune_damaged(places: Places, limit: float, report: Report, *, dry_run: bool) -> None:
+    for path in _damaged(places):
         try:
-            message = json.loads(path.read_text(encoding="utf-8"))
-            theirs = message.get("call_id") in ids or number_in(str(message["caller"])) == number
-            if theirs:
-                path.with_suffix(".wav").unlink(missing_ok=True)
-                path.unlink()
-                report.other["messages"] = report.other.get("messages", 0) + 1
-        except (OSError, ValueError, KeyError, AttributeError) as error:
-            report.failed.append(f"{path}: {error}")
+            if path.stat().st_mtime < limit:
+                if not dry_run:
+                    path.unlink()
+                report.other["damaged_copies"] = report.other.get("damaged_copies", 0) + 1
+        except OSError as error:
+            report.failed.append(f"{path}: {error.strerror}")
+
+
+def _live(database: sqlite3.Connection, ids: Iterable[str], now: float) -> list[str]:
+    query = "SELECT 1 FROM calls WHERE call_id = ? AND ended_at IS NULL AND started_at > ?"
+    return [each for each in ids if database.execute(query, (each, now - LIVE_S)).fetchone()]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, default=_as_text)
+
+
+def _as_text(value: object) -> str:
+    """For what JSON has no form for, such as a call-back's announcement in sound."""
+    return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
+
+
+def _turns_of(database: sqlite3.Connection, ids: Iterable[str]) -> frozenset[str]:
+    query = "SELECT turn_id FROM turns WHERE call_id = ?"
+    return frozenset(row[0] for each in ids for row in database.execute(query, (each,)))
 
 
 def _handoffs(database: sqlite3.Connection, call_id: str) -> list[dict[str, Any]]:
@@ -311,31 +309,7 @@ def _handoffs(database: sqlite3.Connection, call_id: str) -> list[dict[str, Any]
 
 
 def _rows(path: Path, query: str, values: tuple[object, ...]) -> list[dict[str, Any]]:
-    with _database(path, write=False) as database:
+    with open_database(path, write=False) as database:
         if database is None:
             return []
         return [dict(row) for row in database.execute(query, values)]
-
-
-@contextlib.contextmanager
-def _database(path: Path, *, write: bool) -> Iterator[sqlite3.Connection | None]:
-    """A database that exists, in one transaction; ``None``: there is no such file.
-
-    Raises:
-        RecordsUnusable: it cannot be used.
-    """
-    if not path.exists():
-        yield None
-        return
-    try:
-        address = f"{path.absolute().as_uri()}?mode={'rw' if write else 'ro'}"
-        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=10.0)) as database:
-            database.row_factory = sqlite3.Row
-            if write:
-                database.execute("PRAGMA secure_delete = ON")
-            with database:
-                yield database
-            if write:
-                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except sqlite3.Error as error:
-        raise RecordsUnusable(f"{path}: cannot be used: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 import zipfile
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from tests.voice_agent.console.conftest import SettingsMaker, Stage
 from tests.voice_agent.console.recorded import BEGAN, a_call, a_recording, a_turn, record
 from voice_agent.answering.actions.journal import Journal, Write
 from voice_agent.config import Settings
+from voice_agent.console.grades import Grades
 from voice_agent.console.history import History, Search
 from voice_agent.console.privacy_api import places_of
 from voice_agent.console.roles import Role
-from voice_agent.records.privacy import erase, export, number_in, prune
+from voice_agent.records.outbox import Outbox
+from voice_agent.records.privacy import erase, export, prune
+from voice_agent.records.traces import number_in
 
 DAY_S = 86_400
 NOW = BEGAN + 100 * DAY_S
@@ -97,7 +101,7 @@ def test_an_export_holds_everything_of_one_caller_and_nothing_of_another(
     packed = export(places_of(settings), "+1 555 123 4567")
     assert packed is not None
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        assert archive.namelist() == ["calls.json", "ada-1.wav"]
+        assert archive.namelist() == ["calls.json", "elsewhere.json", "ada-1.wav"]
         found = json.loads(archive.read("calls.json"))
     assert [each["call_id"] for each in found] == ["ada-1", "ada-2"]
     assert found[0]["turns"][0]["heard"] == "my name is Ada Hill"
@@ -166,3 +170,100 @@ def test_what_describes_a_recording_is_exported_and_deleted_with_it(settings: Se
         assert {"ada-2.wav", "ada-2.json"} <= set(archive.namelist())
     erase(places_of(settings), "15551234567")
     assert not list(path.parent.glob("ada-2.*"))
+
+
+def a_message(settings: Settings, name: str, caller: str, at: float = BEGAN) -> None:
+    folder = settings.handoff.voicemail
+    folder.mkdir(exist_ok=True)
+    said = {"call_id": "none", "caller": caller, "words": "call me", "at": at}
+    (folder / f"{name}.json").write_text(json.dumps(said))
+    (folder / f"{name}.wav").write_bytes(b"RIFF")
+
+
+def graded(settings: Settings) -> Grades:
+    console = settings.console
+    grades = Grades(console.folder / "grades.sqlite", console.evaluation, console.verified_answers)
+    for call_id in ("ada-1", "bo-1"):
+        turn = {"turn_id": f"{call_id}-t1", "heard": f"{call_id} asks"}
+        grades.grade(turn["turn_id"], call_id, "wrong", f"{call_id} corrected", "kim")
+        grades.add_to_evaluation(turn, "")
+        proposal = grades.propose(turn["turn_id"], turn["heard"], f"{call_id} answered", "kim")
+        grades.decide(proposal, True, "lee")
+    return grades
+
+
+def test_who_only_left_a_message_gets_it(make_settings: SettingsMaker) -> None:
+    settings = make_settings()
+    a_message(settings, "m1", "sip:+15551234567@trunk")
+    a_message(settings, "m2", "sip:+15551234568@trunk")
+    packed = export(places_of(settings), "15551234567")
+    assert packed is not None
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert archive.namelist() == ["calls.json", "elsewhere.json", "messages/m1.wav"]
+        found = json.loads(archive.read("elsewhere.json"))
+    assert [each["words"] for each in found["messages"]] == ["call me"]
+
+
+def test_an_export_holds_what_an_erasure_deletes(settings: Settings) -> None:
+    graded(settings)
+    a_message(settings, "m1", "+15551234567")
+    Outbox(settings.actions.outbox).put(
+        {"event_id": "e1", "call_id": "gone", "caller": "+15551234567"}
+    )
+    CallBacks(settings.gateway.human.call_backs).keep(
+        number="+15551234567", address="sip:a@b", queue="main", of_call="gone"
+    )
+    packed = export(places_of(settings), "15551234567")
+    assert packed is not None
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        found = json.loads(archive.read("elsewhere.json"))
+    assert "bo-1" not in json.dumps(found)
+    report = erase(places_of(settings), "15551234567")
+    assert report.failed == []
+    assert report.other == {name: len(rows) for name, rows in found.items()}
+    assert set(found) == {
+        "evaluation_questions", "approved_answers", "grades", "proposals", "actions",
+        "unsent_outcomes", "call_backs", "messages",
+    }  # fmt: skip
+    for path in (settings.console.evaluation, settings.console.verified_answers):
+        assert "ada-1" not in path.read_text()
+        assert "bo-1 asks" in path.read_text()
+
+
+def test_an_action_of_a_call_that_was_pruned_is_found_by_its_number(
+    make_settings: SettingsMaker,
+) -> None:
+    settings = make_settings()
+    journal = Journal(settings.actions.journal)
+    journal.begin(Write("k", "gone", "refund", {"name": "Ada"}, caller="+15551234567"), {}, 5)
+    journal.end("k", "done", {})
+    assert erase(places_of(settings), "15551234567").other == {"actions": 1}
+    assert journal.of_call("gone")[0].arguments == {}
+    assert erase(places_of(settings), "15551234567").other == {}
+
+
+def test_the_policy_reaches_everything_that_leads_to_a_caller(settings: Settings) -> None:
+    grades = graded(settings)
+    a_message(settings, "old", "+15551234567")
+    a_message(settings, "new", "+15551234567", at=NOW)
+    damaged = settings.records.path.with_name(f"{settings.records.path.name}.damaged-1")
+    damaged.write_bytes(b"?")
+    os.utime(damaged, (BEGAN, BEGAN))
+    places = places_of(settings)
+    look = prune(places, now=NOW, keep_days=30, keep_recordings_days=None, dry_run=True)
+    done = prune(places, now=NOW, keep_days=30, keep_recordings_days=None)
+    assert done.as_dict() == look.as_dict()
+    assert done.other == {"grades": 2, "actions": 2, "messages": 1, "damaged_copies": 1}
+    assert grades.of_call("ada-1") == {}
+    assert [each.name for each in settings.handoff.voicemail.glob("*.json")] == ["new.json"]
+    assert "ada-1 asks" in settings.console.evaluation.read_text()  # people chose to keep it
+
+
+def test_an_erasure_says_what_it_could_not_reach(settings: Settings) -> None:
+    now = time.time()
+    record(settings, a_call("ada-live", started_at=now, ended_at=None))
+    damaged = settings.records.path.with_name(f"{settings.records.path.name}.damaged-1")
+    damaged.write_bytes(b"?")
+    report = erase(places_of(settings), "15551234567")
+    assert report.live == ["ada-live"]
+    assert [each.partition(":")[0] for each in report.failed] == [str(damaged)]

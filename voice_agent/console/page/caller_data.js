@@ -41,7 +41,7 @@ export function callerData() {
     if (!given) return;
     const done = await ask({
       title: `Export what is recorded of ${given}?`,
-      text: "Calls, transcripts, handoffs, actions and recordings, as one ZIP file. It holds personal data: keep it safe.",
+      text: "Calls, transcripts, handoffs, actions, recordings, messages, call-backs and grades, as one ZIP file. It holds personal data: keep it safe.",
       confirm: "Export", asked: [field("Reason", REASON)],
       act: async (values) => save(await postForFile("/api/export", { number: given, ...values }), `caller-${digits(given)}.zip`),
     });
@@ -54,7 +54,7 @@ export function callerData() {
     let report = null;
     const done = await ask({
       title: `Erase everything recorded of ${given}?`,
-      text: "Calls, transcripts, recordings, grades, messages and call-backs are deleted for good. This cannot be undone.",
+      text: "Calls, transcripts, recordings, grades, messages, call-backs, and what was taken from them for evaluation or as approved answers are deleted for good. This cannot be undone.",
       confirm: "Erase for good", tone: "danger",
       asked: [
         field("Reason", REASON),
@@ -78,7 +78,7 @@ export function callerData() {
   };
 }
 
-function erased({ calls = 0, turns = 0, handoffs = 0, recordings = 0, other = {}, failed = [] }) {
+function erased({ calls = 0, turns = 0, handoffs = 0, recordings = 0, other = {}, failed = [], live = [] }) {
   const counts = Object.entries({ calls, turns, handoffs, recordings, ...other });
   const nothing = counts.every(([, count]) => !count);
   return el("section", { class: "card sheet" },
@@ -86,7 +86,8 @@ function erased({ calls = 0, turns = 0, handoffs = 0, recordings = 0, other = {}
       el("span", { class: "tag", data: { tone: failed.length ? "bad" : "good" } }, failed.length ? "Not all of it" : "Done")),
     nothing ? el("p", { class: "muted" }, "Of that number nothing is kept here.")
       : el("dl", { class: "pairs" }, counts.map(([name, count]) => [el("dt", {}, plain(name)), el("dd", { class: "figure" }, String(count))])),
-    failed.length ? el("p", { class: "problem" }, `Could not be deleted: ${failed.join("; ")}`) : null);
+    failed.length ? el("p", { class: "problem" }, `Could not be deleted: ${failed.join("; ")}`) : null,
+    live.length ? el("p", { class: "problem" }, "The caller may be on the line just now: erase again once the call is over, since what is said from now on is recorded anew.") : null);
 }
 
 function save(blob, name) {
