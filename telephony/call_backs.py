@@ -7,14 +7,17 @@ after its start: rather a call twice than none.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from telephony.errors import GatewayError
+from telephony.law import CallLaw, Disclosure, RecordingRule
 from telephony.settings import CallBackSettings
 
 MAX_ANNOUNCEMENT_BYTES = 2_000_000
@@ -23,13 +26,14 @@ CREATE TABLE IF NOT EXISTS call_backs (
     call_back_id TEXT PRIMARY KEY, address TEXT NOT NULL, number TEXT NOT NULL,
     queue TEXT NOT NULL, cause TEXT NOT NULL, link TEXT NOT NULL, words TEXT NOT NULL,
     announcement BLOB NOT NULL, of_call TEXT NOT NULL, asked_at REAL NOT NULL,
-    due_at REAL NOT NULL, state TEXT NOT NULL, tries INTEGER NOT NULL, reason TEXT NOT NULL
+    due_at REAL NOT NULL, state TEXT NOT NULL, tries INTEGER NOT NULL, reason TEXT NOT NULL,
+    law TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX IF NOT EXISTS call_backs_due ON call_backs (state, due_at);
 """
 _COLUMNS = (
     "call_back_id, address, number, queue, cause, link, words, announcement, of_call, asked_at, "
-    "due_at, state, tries, reason"
+    "due_at, state, tries, reason, law"
 )
 
 
@@ -48,7 +52,7 @@ class CallBackRefused(GatewayError):
 @dataclass(frozen=True, slots=True)
 class KeptCallBack:
     """One call-back. ``state``: ``waiting``, ``ringing``, ``done`` or ``given_up``; times in
-    seconds since 1970."""
+    seconds since 1970. ``law`` is what held for the call it was promised in; ``None``: unknown."""
 
     call_back_id: str
     address: str
@@ -64,6 +68,7 @@ class KeptCallBack:
     state: str = "waiting"
     tries: int = 0
     reason: str = ""
+    law: CallLaw | None = None
 
 
 class CallBacks:
@@ -84,6 +89,11 @@ class CallBacks:
             with contextlib.closing(self._connect()) as database, database:
                 database.execute("PRAGMA journal_mode = WAL")
                 database.executescript(_SCHEMA)
+                columns = database.execute("PRAGMA table_info(call_backs)").fetchall()
+                if "law" not in [column[1] for column in columns]:
+                    database.execute(
+                        "ALTER TABLE call_backs ADD COLUMN law TEXT NOT NULL DEFAULT ''"
+                    )
                 database.execute("UPDATE call_backs SET state = 'waiting' WHERE state = 'ringing'")
         except (OSError, sqlite3.Error) as error:
             raise CallBacksUnusable(f"{self._path}: cannot keep call-backs: {error}") from error
@@ -113,6 +123,7 @@ class CallBacks:
         link: str = "",
         words: str = "",
         announcement: bytes = b"",
+        law: CallLaw | None = None,
     ) -> KeptCallBack:
         """Promise one; on disk when this returns. The same caller's open one is replaced, not kept
         twice.
@@ -134,6 +145,7 @@ class CallBacks:
             of_call,
             asked_at=now,
             due_at=now,
+            law=law,
         )
         with contextlib.closing(self._connect()) as database, database:
             database.execute(
@@ -144,8 +156,11 @@ class CallBacks:
             (alike,) = database.execute(f"{opened} AND address = ?", (address,)).fetchone()
             if count >= self._settings.max_open or alike >= self._settings.max_each:
                 raise CallBackRefused("too_many")
-            marks = ", ".join("?" * 14)
-            values = tuple(getattr(kept, name.strip()) for name in _COLUMNS.split(","))
+            marks = ", ".join("?" * 15)
+            values = (
+                *(getattr(kept, name.strip()) for name in _COLUMNS.split(",")[:-1]),
+                json.dumps(asdict(law)) if law else "",
+            )
             database.execute(f"INSERT INTO call_backs ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608
         return kept
 
@@ -201,10 +216,24 @@ class CallBacks:
 
     def _read(self, where: str, value: float) -> list[KeptCallBack]:
         with contextlib.closing(self._connect()) as database:
-            rows = database.execute(f"SELECT {_COLUMNS} FROM call_backs {where}", (value,))  # noqa: S608
-            return [KeptCallBack(*row) for row in rows]
+            # All columns: a file of an older version that is only looked at has no law.
+            rows = database.execute(f"SELECT * FROM call_backs {where}", (value,))  # noqa: S608
+            return [KeptCallBack(*row[:14], _law_in(*row[14:])) for row in rows]
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=5.0)
         database.execute("PRAGMA synchronous = FULL")
         return database
+
+
+def _law_in(text: str = "") -> CallLaw | None:
+    """Never raises: what cannot be read is not known."""
+    try:
+        told: dict[str, Any] = json.loads(text)
+        return CallLaw(
+            RecordingRule(told["recording"]),
+            Disclosure(told["ai_disclosure"]),
+            tuple(str(rule) for rule in told["rules"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -13,6 +13,7 @@ from telephony.call import Leg
 from telephony.call_media import CallMedia
 from telephony.clock import Clock
 from telephony.key_presses import KeyPresses
+from telephony.law import CallLaw
 from telephony.prompts import Prompts
 from telephony.settings import GatewaySettings
 
@@ -75,3 +76,4 @@ class CallParts:
     media: CallMedia
     keys: KeyPresses
     life: CallLife
+    law: CallLaw

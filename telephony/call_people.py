@@ -169,7 +169,9 @@ class CallPeople:
 
     async def _keep(self, asked: CallBack, announcement: bytes) -> CallBack:
         parts = self._parts
-        return await self._people.keep_call_back(parts.caller, parts.call_id, asked, announcement)
+        return await self._people.keep_call_back(
+            parts.caller, parts.call_id, asked, announcement, parts.law
+        )
 
     def _new_hand_over(self, story: Story) -> HandOver:
         """From here on the call counts as being handed over."""

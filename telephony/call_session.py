@@ -30,7 +30,7 @@ from telephony.clock import FRAME_S, Clock, FramePacer, ticks, within
 from telephony.events import EventFeed
 from telephony.handover import Dial
 from telephony.key_presses import KeyPresses
-from telephony.law import Law, RecordingRule, law_for
+from telephony.law import Law, RecordingRule, for_call_back, law_for
 from telephony.media_stream import Note
 from telephony.people import People
 from telephony.prompt_player import TAIL_MS
@@ -91,6 +91,8 @@ class CallSession:
         self._clock = clock
         law = law or Law()
         held = law_for(law, caller.remote, caller.dialled)
+        if called_back:
+            held = for_call_back(law, held, called_back.law)
         kept = settings.recording.enabled and held.recording is not RecordingRule.NEVER
         self.recorder = Recorder(
             Path(settings.recording.folder) / f"{call_id}.wav" if kept else None,
@@ -130,6 +132,7 @@ class CallSession:
             media=self.media,
             keys=self._keys,
             life=self._life,
+            law=held,
         )
         self._line = CallerLine(parts, on_transferred=lambda: self.people.note_transferred())
         self.people = CallPeople(

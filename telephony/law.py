@@ -141,6 +141,22 @@ def law_for(law: Law, caller: str, dialled: str) -> CallLaw:
     )
 
 
+def stricter(one: CallLaw, other: CallLaw) -> CallLaw:
+    """What holds where both do: in each thing by itself the stricter. Pure."""
+    return CallLaw(
+        strictest((one.recording, other.recording)),
+        strictest((one.ai_disclosure, other.ai_disclosure)),
+        tuple(dict.fromkeys(one.rules + other.rules)),
+    )
+
+
+def for_call_back(law: Law, now: CallLaw, then: CallLaw | None) -> CallLaw:
+    """What holds for a call that was promised in another: what held there and what holds for this
+    one. ``then`` is ``None`` where it is not known, which counts as ``otherwise``. Pure."""
+    otherwise = CallLaw(law.otherwise.recording, law.otherwise.ai_disclosure, ("otherwise",))
+    return stricter(now, then or otherwise)
+
+
 def strictest(each: Iterable[Kind]) -> Kind:
     """The strictest of several; there is at least one."""
     return max(each, key=_STRICTEST_LAST.index)

@@ -13,6 +13,7 @@ from telephony.call import Leg
 from telephony.call_backs import CallBackRefused, CallBacks, KeptCallBack
 from telephony.clock import Clock
 from telephony.errors import TargetRefused
+from telephony.law import CallLaw
 from telephony.media_stream import CallBack, Offer
 from telephony.people_queue import PeopleBook
 from telephony.routing import Route, call_back_address, number_of, transfer_routes
@@ -64,9 +65,12 @@ class People:
         return kept.tries + 1 < self._settings.human.call_backs.tries
 
     async def keep_call_back(
-        self, caller: Leg, call_id: str, asked: CallBack, announcement: bytes
+        self, caller: Leg, call_id: str, asked: CallBack, announcement: bytes, law: CallLaw
     ) -> CallBack:
-        """Promise to ring a caller; what the agent is told. On disk when it says ``kept``."""
+        """Promise to ring a caller; what the agent is told. On disk when it says ``kept``.
+
+        ``law`` is what holds for the call they are in, and for the one that is promised.
+        """
         number = asked.number or number_of(caller.remote)
         target = asked.target or self._settings.human.queue
         named = self._settings.human.queues.get(target)
@@ -84,6 +88,7 @@ class People:
                     link=asked.link,
                     words=asked.reason,
                     announcement=announcement,
+                    law=law,
                 )
             )
         except TargetRefused as error:

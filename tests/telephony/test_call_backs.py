@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from telephony.call import LegEnded, LegState
 from telephony.call_back_dialler import CallBackDialler
 from telephony.call_backs import CallBackRefused, CallBacks, CallBacksUnusable
 from telephony.errors import TargetRefused
+from telephony.law import Law
 from telephony.media_stream import CallBack, Transfer
 from telephony.routing import call_back_address, number_of
 from telephony.settings import CallBackSettings
@@ -75,6 +77,47 @@ async def test_a_promise_is_kept_through_its_own_queue(tmp_path: Path) -> None:
         store = stage.gateway.people.call_backs()
         await eventually(lambda: store.all()[0].state == "done")
         assert stage.agent.attempts == 1, "the agent of the first call only"
+
+
+async def test_a_promise_of_a_call_that_is_never_recorded_is_not_recorded_either(
+    tmp_path: Path,
+) -> None:
+    law = Law.model_validate(
+        {
+            "otherwise": {"recording": "unannounced", "ai_disclosure": "when_asked"},
+            "rules": [
+                {
+                    "name": "clinic",
+                    "routes": ["clinic"],
+                    "recording": "never",
+                    "sources": ["a duty"],
+                }
+            ],
+        }
+    )
+    where = {"enabled": True, "folder": str(tmp_path / "sound")}
+    async with staged(law, human=human(tmp_path), recording=where) as stage:
+        agent = await stage.connect(FakeLeg(remote=NUMBER, dialled="sip:clinic@us.example"))
+        await agent.send(CallBack(target="help", cause="asked"))
+        await eventually(lambda: answers(agent))
+        (first,) = stage.gateway.calls
+        await dialler(stage).look()
+        await eventually(lambda: stage.line.rung)
+        caller = stage.line.rung[0][2]
+        await caller.answer()
+        await eventually(lambda: len(stage.gateway.calls) == 2)
+        (back,) = (call for call_id, call in stage.gateway.calls.items() if call_id != first)
+        assert back.view().recording["state"] == "off"
+
+
+def test_a_file_of_before_laws_were_kept_is_read_and_goes_on(tmp_path: Path) -> None:
+    settings = CallBackSettings(path=tmp_path / "c.sqlite")
+    store = CallBacks(settings)
+    store.keep(address="sip:1@x", number="1", queue="", of_call="a")
+    with contextlib.closing(sqlite3.connect(settings.path)) as database, database:
+        database.execute("ALTER TABLE call_backs DROP COLUMN law")
+    assert [each.law for each in CallBacks.look(settings)] == [None]
+    assert [each.law for each in CallBacks(settings).due()] == [None]
 
 
 async def test_a_caller_who_does_not_answer_is_tried_again_and_then_given_up(

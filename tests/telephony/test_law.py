@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from telephony.law import Disclosure, Law, LawInvalid, RecordingRule, law_for, read_law
+from telephony.law import (
+    Disclosure,
+    Law,
+    LawInvalid,
+    RecordingRule,
+    for_call_back,
+    law_for,
+    read_law,
+)
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "law.yaml"
 
@@ -82,6 +90,22 @@ def test_without_a_file_everybody_is_asked_and_told() -> None:
     held = law_for(Law(), "sip:+12125550100@x", "sip:agent@x")
     assert held.recording is RecordingRule.CONSENT
     assert held.ai_disclosure is Disclosure.AT_START
+
+
+def test_a_call_back_is_held_to_the_law_of_both_calls() -> None:
+    clinic = law_for(LAW, "sip:+12125550100@x", "sip:clinic@x")
+    back = law_for(LAW, "sip:+12125550100@x", "sip:+12125550100@x")
+    assert back.recording is RecordingRule.NOTICE
+    held = for_call_back(LAW, back, clinic)
+    assert (held.recording, held.ai_disclosure) == ("never", "at_start")
+    assert held.rules == ("country", "clinic")
+    assert for_call_back(LAW, clinic, back).recording is RecordingRule.NEVER
+
+
+def test_a_call_back_of_a_call_whose_law_is_not_known_is_held_to_the_rest() -> None:
+    back = law_for(LAW, "sip:+12125550100@x", "sip:+12125550100@x")
+    held = for_call_back(LAW, back, None)
+    assert (held.recording, held.rules) == ("consent", ("country", "otherwise"))
 
 
 def test_the_shipped_rules_can_be_read_and_the_unknown_get_the_strictest_of_them() -> None:
