@@ -77,6 +77,8 @@ class CallAgents:
         """The kill switch keeps agents from this call."""
         self._switched_on = asyncio.Event()
         self._switched_on.set()
+        self.taken_over = asyncio.Event()
+        """A supervisor has the caller."""
         self._not_taken_over = asyncio.Event()
         self._not_taken_over.set()
         self._unsent_resume: Resume | None = None
@@ -96,9 +98,11 @@ class CallAgents:
     # --- finding one ---------------------------------------------------------------------------
 
     async def serve(self) -> None:
-        """Have an agent serve the caller, again and again; returns when nobody can be had."""
+        """Have an agent serve the caller, again and again; returns when nobody can be had, perhaps
+        while a supervisor has the caller."""
         patience = Patience(self._agent_settings.attempts)
         while True:
+            await self.outlast_takeover()
             if self.are_off:
                 self._sent_to = None
                 self._sent.clear()
@@ -136,6 +140,16 @@ class CallAgents:
                 return
             patience = Patience(self._agent_settings.attempts)
 
+    async def outlast_takeover(self) -> bool:
+        """Wait while a supervisor has the caller; false when none has."""
+        if not self._media.taken_over:
+            return False
+        await self._line.answer()
+        if self._media.stage is CallStage.RINGING:
+            self._media.enter(CallStage.WAITING)
+        await self._not_taken_over.wait()
+        return True
+
     async def _connect(self) -> AgentStream:
         """An open stream.
 
@@ -164,7 +178,8 @@ class CallAgents:
         """
         give_up_s = self._clock.now_s() + self._patience_with_people_s
         while self.are_off:
-            if await self._people.wait_for_one(switched_off=True):
+            taken_over = await self.outlast_takeover()
+            if taken_over or await self._people.wait_for_one(switched_off=True):
                 give_up_s = self._clock.now_s() + self._patience_with_people_s
                 continue
             if self._clock.now_s() >= give_up_s:
@@ -310,11 +325,14 @@ class CallAgents:
     def lose_to_supervisor(self) -> None:
         """A supervisor has the caller from now on."""
         self._not_taken_over.clear()
+        self.taken_over.set()
+        self._media.play(None)
         self.said_stop = False
         self._media.tell(Transfer(target="supervisor", state="bridged"))
 
     def follow_supervisor(self, why: str, agreed: str) -> None:
         """The caller has whom they had before: the agent, a person, or nobody yet."""
+        self.taken_over.clear()
         self._not_taken_over.set()
         if self._media.stage is CallStage.BRIDGED:
             return

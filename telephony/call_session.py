@@ -242,26 +242,42 @@ class CallSession:
     # --- who has the caller --------------------------------------------------------------------
 
     async def _serve(self, destination: Destination) -> None:
-        match destination:
-            case Destination.AGENT:
-                await self.agents.serve()
-            case Destination.HUMAN if self.agents.are_off:
-                await self.agents.serve()  # which are people for as long as it lasts
-            case Destination.HUMAN:
-                await self.people.wait_for_one()
-            case Destination.CLOSED | Destination.BUSY:
-                await self._line.answer()
-                self.media.enter(CallStage.WAITING)
+        while True:
+            match destination:
+                case Destination.AGENT:
+                    await self.agents.serve()
+                case Destination.HUMAN if self.agents.are_off:
+                    await self.agents.serve()  # which are people for as long as it lasts
+                case Destination.HUMAN:
+                    await self.people.wait_for_one()
+                case Destination.CLOSED | Destination.BUSY:
+                    await self._line.answer()
+                    self.media.enter(CallStage.WAITING)
+            if not await self.agents.outlast_takeover():
+                break  # else the caller waits again, and somebody is sought again
         await self._say_goodbye(call_back=destination in (Destination.AGENT, Destination.HUMAN))
 
     async def _say_goodbye(self, *, call_back: bool) -> None:
         """The last words; a caller whom nobody could help is rung later, where that is possible."""
         promised = call_back and await self.people.promise_at_the_end()
-        self.media.enter(CallStage.CLOSING)
         said = PromptName.CALL_BACK if promised else PromptName.GOODBYE
-        self.media.play(self._prompts.once(said))
-        await self.media.prompt_finished.wait()
+        await self.agents.outlast_takeover()
+        self.media.enter(CallStage.CLOSING)
+        while not await self._heard_out(said):
+            await self.agents.outlast_takeover()
         self.end("call_back_promised" if promised else "nobody_available")
+
+    async def _heard_out(self, said: PromptName) -> bool:
+        """Play it to its end; false when a supervisor takes the caller over before."""
+        self.media.play(self._prompts.once(said))
+        heard = asyncio.ensure_future(self.media.prompt_finished.wait())
+        taken = asyncio.ensure_future(self.agents.taken_over.wait())
+        try:
+            await asyncio.wait({heard, taken}, return_when=asyncio.FIRST_COMPLETED)
+            return not self.media.taken_over
+        finally:
+            heard.cancel()
+            taken.cancel()
 
     async def _say_cut_off(self) -> None:
         """The supervisor who had the caller is lost: say so before anybody else goes on."""
