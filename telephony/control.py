@@ -363,14 +363,17 @@ class ControlServer:
     # --- the switch ----------------------------------------------------------------------------
 
     async def _answering(self, _: web.Request) -> web.Response:
-        return web.json_response({"switches": self._switches()})
+        return web.json_response(self._answers())
 
     async def _switch(self, request: web.Request) -> web.Response:
         wish = await _body(request, AnsweringBody)
         await self._gateway.switch.throw(
             on=wish.on, scope=wish.scope, name=wish.name, reason=wish.reason, by=wish.by
         )
-        return web.json_response({"switches": self._switches()})
+        return web.json_response(self._answers())
+
+    def _answers(self) -> dict[str, Any]:
+        return {"switches": self._switches(), "kept": self._gateway.switch.kept}
 
     def _tell_answering(self, state: SwitchState) -> None:
         self._gateway.feed.publish("answering_changed", switches=as_rows(state.switches))

@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +35,12 @@ class SwitchRefused(GatewayError):
     """A change that says too little, or a file that cannot be written; the message says which."""
 
     code = "switch_refused"
+
+
+class SwitchUnwritable(SwitchRefused):
+    """The disk does not take the change."""
+
+    code = "switch_unwritable"
 
 
 class SwitchUnreadable(GatewayError):
@@ -84,6 +90,17 @@ class SwitchState:
         if len(others) >= MAX_SWITCHES:
             raise SwitchRefused(f"there are {MAX_SWITCHES} switches already")
         return SwitchState((*others, switch), (*self.changes, switch)[-KEPT_CHANGES:])
+
+    def caught_up(self, missed: Iterable[Switch]) -> SwitchState:
+        """With changes that it did not hear of, but for those that were decided anew since."""
+        state = self
+        for switch in missed:
+            decided = (
+                s for s in state.switches if (s.scope, s.name) == (switch.scope, switch.name)
+            )
+            if all(other.since <= switch.since for other in decided):
+                state = state.changed(switch)
+        return state
 
 
 def _check(switch: Switch) -> None:
@@ -159,9 +176,21 @@ class SwitchFile:
         """Change one switch; the state afterwards. What an unreadable file held is given up.
 
         Raises:
-            SwitchRefused: see ``SwitchState.changed``, or the file cannot be written.
+            SwitchRefused: see ``SwitchState.changed``.
+            SwitchUnwritable: the disk does not take it.
         """
         switch = Switch(scope, name, on, reason, by, time.time() if now_s is None else now_s)
+        return self._change(lambda before: before.changed(switch))
+
+    def keep(self, missed: Iterable[Switch]) -> SwitchState:
+        """Write down changes that hold already; the state afterwards.
+
+        Raises:
+            SwitchUnwritable: the disk does not take them.
+        """
+        return self._change(lambda before: before.caught_up(missed))
+
+    def _change(self, change: Callable[[SwitchState], SwitchState]) -> SwitchState:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._alone():
@@ -170,10 +199,10 @@ class SwitchFile:
                 except SwitchUnreadable:
                     os.replace(self.path, self.path.with_suffix(".unreadable"))
                     before = unreadable_state()
-                state = before.changed(switch)
+                state = change(before)
                 self._write(state)
         except OSError as error:
-            raise SwitchRefused(f"{self.path} cannot be written: {error.strerror}") from error
+            raise SwitchUnwritable(f"{self.path} cannot be written: {error.strerror}") from error
         return state
 
     def _write(self, state: SwitchState) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from telephony.call import LegState
 from telephony.kill_switch import (
+    KEEP_AGAIN_S,
     LOOK_EVERY_S,
     KillSwitch,
     Switch,
@@ -18,6 +21,7 @@ from telephony.kill_switch import (
     SwitchRefused,
     SwitchState,
     SwitchUnreadable,
+    SwitchUnwritable,
 )
 from telephony.media_stream import Resume, Transfer
 from tests.telephony.fakes import FakeLeg, HandClock, eventually
@@ -142,6 +146,74 @@ async def test_a_file_that_breaks_or_vanishes_while_serving_changes_nothing(tmp_
     throw(path, on=False)
     await switch.look()
     assert [state.holding("any", "main") for state in heard] == [None]
+
+
+# --- a disk that takes nothing -----------------------------------------------------------------
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """A disk that is full until the list is cleared."""
+    state, write = [True], SwitchFile._write
+
+    def refused(self: SwitchFile, wanted: SwitchState) -> None:
+        if state:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, wanted)
+
+    monkeypatch.setattr(SwitchFile, "_write", refused)
+    return state
+
+
+async def test_a_full_disk_keeps_nobody_from_taking_agents_off(
+    tmp_path: Path, full: list[bool]
+) -> None:
+    path, clock = tmp_path / "switch.json", HandClock()
+    switch = KillSwitch(SwitchFile(path))
+    switch.load()
+    heard: list[SwitchState] = []
+    switch.on_change(heard.append)
+    await switch.throw(on=True, scope="all", name="", reason="wrong prices", by="ana")
+    assert [state.holding("any", "main") is not None for state in heard] == [True]
+    assert not switch.kept
+    with pytest.raises(SwitchUnwritable):
+        await switch.throw(on=False, scope="all", name="", reason="right again", by="ana")
+    assert switch.state.holding("any", "main") is not None
+    full.clear()
+    following = asyncio.create_task(switch.follow(clock))
+    await clock.advance(KEEP_AGAIN_S)
+    await eventually(lambda: switch.kept)
+    following.cancel()
+    assert SwitchFile(path).read().holding("any", "main") is not None
+
+
+async def test_what_somebody_else_writes_meanwhile_does_not_undo_what_is_not_written_yet(
+    tmp_path: Path, full: list[bool]
+) -> None:
+    path = tmp_path / "switch.json"
+    switch = KillSwitch(SwitchFile(path))
+    switch.load()
+    await switch.throw(on=True, scope="all", name="", reason="wrong prices", by="ana")
+    full.clear()
+    throw(path, scope="queue", name="sales")
+    await switch.look()
+    assert {(s.scope, s.on) for s in switch.state.switches} == {("all", True), ("queue", True)}
+    throw(path, on=False)
+    await switch.look()
+    assert switch.state.holding("any", "main") is None, "that was decided later"
+
+
+async def test_a_clock_set_back_does_not_undo_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "switch.json"
+    throw(path, on=False)
+    switch = KillSwitch(SwitchFile(path))
+    switch.load()
+    monkeypatch.setattr(time, "time", lambda: 1_000.0)
+    await switch.throw(on=True, scope="all", name="", reason="wrong prices", by="ana")
+    assert switch.kept
+    assert SwitchFile(path).read().holding("any", "main") is not None
 
 
 # --- calls -------------------------------------------------------------------------------------

@@ -15,9 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from voice_agent.console.errors import BadRequest, Conflict, NotFound, Unavailable
 from voice_agent.console.roles import Role
 from voice_agent.private_database import create_database
+
+log = structlog.get_logger(__name__)
 
 MIN_PASSWORD_CHARS = 12
 MAX_PASSWORD_CHARS = 256
@@ -179,12 +183,12 @@ class Accounts:
             row = database.execute(query, (digest,)).fetchone()
             if row is None:
                 return None
-            aged = not -60 <= now - row["began_at"] <= self._age_s
-            if aged or now - row["used_at"] > self._idle_s:
-                database.execute("DELETE FROM sessions WHERE digest = ?", (digest,))
-                return None
-            if used and abs(now - row["used_at"]) > 30:
-                database.execute("UPDATE sessions SET used_at = ? WHERE digest = ?", (now, digest))
+        aged = not -60 <= now - row["began_at"] <= self._age_s
+        if aged or now - row["used_at"] > self._idle_s:
+            self._write_in_passing("DELETE FROM sessions WHERE digest = ?", digest)
+            return None
+        if used and abs(now - row["used_at"]) > 30:
+            self._write_in_passing("UPDATE sessions SET used_at = ? WHERE digest = ?", now, digest)
         return Session(
             digest, row["user"], Role(row["role"]), row["csrf"], row["began_at"], row["used_at"]
         )
@@ -219,9 +223,17 @@ class Accounts:
             if database.execute(query, values).rowcount == 0:
                 raise NotFound(f"There is no user {values[-1]}.")
 
+    def _write_in_passing(self, query: str, *values: object) -> None:
+        """What a request must not fail for: on a full disk the kill switch still has its users."""
+        try:
+            with self._open(patience_s=0.2) as database:
+                database.execute(query, values)
+        except sqlite3.OperationalError as error:
+            log.warning("session_not_written", reason=str(error))
+
     @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(self._path, timeout=5.0)
+    def _open(self, patience_s: float = 5.0) -> Iterator[sqlite3.Connection]:
+        database = sqlite3.connect(self._path, timeout=patience_s)
         database.row_factory = sqlite3.Row
         try:
             with database:

@@ -13,16 +13,19 @@ from telephony.kill_switch import (
     SwitchFile,
     SwitchRefused,
     SwitchUnreadable,
+    SwitchUnwritable,
     as_rows,
 )
 from voice_agent.console.audit import AuditUnwritable
 from voice_agent.console.desk import Desk
 from voice_agent.console.endpoints import Endpoint, body_of, signed_in, text_of
-from voice_agent.console.errors import BadRequest, Unavailable
+from voice_agent.console.errors import BadRequest, GatewayRefused, Unavailable
 from voice_agent.console.gateway_link import GatewayUnreachable
 from voice_agent.console.roles import Permission
 
 DRILLS_SHOWN = 20
+UNPROCESSABLE = 422
+"""How the gateway refuses a change that it has understood."""
 SCOPES = ("all", "queue", "route")
 
 
@@ -66,7 +69,11 @@ class AnsweringApi:
         try:
             answer = await self._desk.link.put("/v1/answering", asked)
             await self._desk.live.refresh_answering()
-        except GatewayUnreachable:  # its file is enough: the gateway goes by it once it can again
+        except (GatewayUnreachable, GatewayRefused) as error:
+            understood = isinstance(error, GatewayRefused) and error.status == UNPROCESSABLE
+            if understood or (not on and isinstance(error, GatewayRefused)):
+                raise
+            # its file is enough: the gateway goes by it once it can again
             answer = await self._throw_in_file(scope, name, on, reason, by)
         return web.json_response(self._with_names(answer))
 
@@ -104,6 +111,8 @@ class AnsweringApi:
             state = await asyncio.to_thread(
                 self._file.throw, on=on, scope=cast(Scope, scope), name=name, reason=reason, by=by
             )
+        except SwitchUnwritable as error:
+            raise Unavailable(str(error)) from error
         except SwitchRefused as error:
             raise BadRequest(str(error)) from error
         return {"switches": as_rows(state.switches), "gateway": "down"}

@@ -105,6 +105,10 @@ class FakeGateway:
         self._known(request)
         body = await request.json()
         self.asked.append(("answering", body))
+        if "answering" in self.refuse:
+            status, code = self.refuse["answering"]
+            error = {"code": code, "message": f"{code} happened"}
+            return web.json_response({"error": error}, status=status)
         self.switches = [body | {"since": time.time()}]
         return web.json_response({"switches": self.switches})
 

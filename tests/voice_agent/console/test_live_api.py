@@ -256,6 +256,20 @@ async def test_the_switch_works_by_its_file_while_the_gateway_does_not_answer(
     assert (await engineer.get("/api/answering"))["switches"][0]["by"] == "engineer"
 
 
+@pytest.mark.parametrize(
+    ("on", "refused", "status", "kept"),
+    [(True, 500, 200, True), (True, 422, 422, False), (False, 500, 502, False)],
+)
+async def test_a_gateway_that_fails_to_take_agents_off_is_told_by_the_file(
+    stage: Stage, on: bool, refused: int, status: int, kept: bool
+) -> None:
+    stage.gateway.refuse["answering"] = (refused, "went_wrong")
+    engineer = await stage.signed_in(Role.ENGINEER)
+    body = {"scope": "all", "name": "", "on": on, "reason": "it talks nonsense"}
+    await engineer.do("/api/answering", body, "PUT", status=status)
+    assert stage.console.desk.settings.gateway.kill_switch.exists() is kept
+
+
 async def test_the_times_of_past_drills_are_told_with_the_switch(stage: Stage) -> None:
     path = stage.console.desk.settings.drills.record
     drills = [{"drill": "kill-switch", "at": at, "new_calls_s": 0.4} for at in (1, 2)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 
 import pyotp
 import pytest
@@ -358,3 +360,15 @@ async def test_a_crowd_at_the_door_is_bounded(
     assert (await stage.browser().sign_in(somebody)).status == 429
     monkeypatch.setattr("voice_agent.console.sign_in._WAITING", 1)
     assert (await stage.browser().sign_in(somebody)).status == 200
+
+
+@pytest.mark.parametrize(("idle_s", "status"), [(600, 200), (60 * 60 * 24, 401)])
+async def test_a_locked_database_keeps_nobody_from_what_they_came_for(
+    stage: Stage, idle_s: float, status: int
+) -> None:
+    browser = await stage.signed_in(Role.SUPERVISOR)
+    path = stage.console.desk.settings.console.folder / "accounts.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("UPDATE sessions SET used_at = used_at - ?", (idle_s,))
+        writer.execute("BEGIN IMMEDIATE")
+        assert (await browser.ask("GET", "/api/answering")).status == status
