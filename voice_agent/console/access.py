@@ -12,9 +12,15 @@ import structlog
 from aiohttp import web
 
 from telephony.web_guard import is_own_host, is_own_origin
-from voice_agent.console.accounts import Accounts
+from voice_agent.console.accounts import Accounts, Session
 from voice_agent.console.endpoints import SESSION, Endpoint, Handler
-from voice_agent.console.errors import ConsoleError, Forbidden, NotSignedIn, TooManyRequests
+from voice_agent.console.errors import (
+    ConsoleError,
+    FactorMissing,
+    Forbidden,
+    NotSignedIn,
+    TooManyRequests,
+)
 from voice_agent.console.limits import Buckets
 from voice_agent.console.roles import Permission, may
 from voice_agent.console.settings import ConsoleSettings
@@ -25,6 +31,10 @@ BURST_S = 5
 MAX_AT_ONCE = 24
 """Requests of one address that are worked on at the same time; live streams count for a moment."""
 _SAFE = frozenset({"GET", "HEAD"})
+_WITHOUT_FACTOR = frozenset(
+    {"/api/me/account", "/api/me/totp", "/api/me/totp/confirm", "/api/sign-out"}
+)
+"""What somebody may do whose role needs an authenticator they have not set up yet."""
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -76,6 +86,10 @@ class Door:
             others = [each for each in said if each and each not in self._settings.trusted_proxies]
             address = others[-1] if others else address
         return address
+
+    def owes_factor(self, session: Session) -> bool:
+        """Whether somebody has to set up an authenticator before anything else."""
+        return session.role in self._settings.totp_roles and not session.second_factor
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -136,6 +150,8 @@ class Door:
             given = request.headers.get("X-CSRF-Token", "")
             if not hmac.compare_digest(given.encode(), session.csrf.encode()):
                 raise Forbidden("The request does not carry this session's token; reload the page.")
+        if self.owes_factor(session) and endpoint.path not in _WITHOUT_FACTOR:
+            raise FactorMissing("Your role needs an authenticator: set it up first.")
         if not may(session.role, endpoint.needs):
             raise Forbidden(f"The role {session.role.value} may not do that.")
 

@@ -64,6 +64,8 @@ class Session:
     csrf: str
     began_at: float
     used_at: float
+    second_factor: bool = True
+    """There is one: an authenticator, or the company's sign-in, which has its own."""
 
 
 class Accounts:
@@ -151,7 +153,10 @@ class Accounts:
     def begin_session(self, user: User, address: str) -> tuple[str, Session]:
         """Sign somebody in; gives the token for their cookie. Their oldest sessions make room."""
         token, now = secrets.token_urlsafe(32), time.time()
-        session = Session(_digest(token), user.name, user.role, secrets.token_urlsafe(24), now, now)
+        session = Session(
+            _digest(token), user.name, user.role, secrets.token_urlsafe(24), now, now,
+            bool(user.totp) or not user.password,
+        )  # fmt: skip
         with self._open() as database:
             database.execute(
                 "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)",
@@ -175,7 +180,7 @@ class Accounts:
         A clock that was set back makes a session look as if it began later: it is over then.
         """
         query = (
-            "SELECT sessions.*, users.role AS role FROM sessions JOIN users ON users.name = user"
+            "SELECT sessions.*, role, password, totp FROM sessions JOIN users ON users.name = user"
             " WHERE digest = ?"
         )
         now = time.time()
@@ -190,8 +195,9 @@ class Accounts:
         if used and abs(now - row["used_at"]) > 30:
             self._write_in_passing("UPDATE sessions SET used_at = ? WHERE digest = ?", now, digest)
         return Session(
-            digest, row["user"], Role(row["role"]), row["csrf"], row["began_at"], row["used_at"]
-        )
+            digest, row["user"], Role(row["role"]), row["csrf"], row["began_at"], row["used_at"],
+            bool(row["totp"]) or not row["password"],
+        )  # fmt: skip
 
     def signed_in(self) -> dict[str, Role]:
         """Everybody who has a session that is not over, by their name in lower case."""

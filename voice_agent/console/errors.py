@@ -66,6 +66,12 @@ class Forbidden(ConsoleError):
     status = 403
 
 
+class FactorMissing(Forbidden):
+    """Signed in by password alone, where the role needs an authenticator too."""
+
+    code = "factor_missing"
+
+
 class NotFound(ConsoleError):
     """There is no such thing."""
 

@@ -71,7 +71,7 @@ class ConsoleSettings(Section):
     idle_minutes: float = Field(60, gt=0, description="A session unused for so long is over")
     session_hours: float = Field(12, gt=0, description="A session this old is over")
     totp_roles: tuple[Role, ...] = Field(
-        (), description="Roles that must give a code of their authenticator to sign in"
+        (), description="Roles that must have an authenticator; without, they may only set one up"
     )
     requests_per_s: float = Field(
         30.0, gt=0, description="Requests an address may send in the long run; bursts of 5 s"

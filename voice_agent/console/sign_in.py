@@ -80,11 +80,13 @@ class SignIn:
 
     def described(self, session: Session) -> dict[str, Any]:
         """What a page is told of who it is."""
+        owes_factor = self._desk.door.owes_factor(session)
+        granted = frozenset() if owes_factor else GRANTS[session.role]
         return {
             "user": session.user,
             "role": session.role.value,
             "csrf": session.csrf,
-            "permissions": sorted(each.value for each in GRANTS[session.role]),
+            "permissions": sorted(each.value for each in granted),
             "ice_servers": [
                 {"urls": url} for url in self._desk.settings.gateway.web.ice_servers
                 if url.startswith("stun")
@@ -92,13 +94,14 @@ class SignIn:
             "phones": [
                 {"name": name, "uri": name}
                 for name in self._desk.settings.gateway.control.phones
-                if Permission.LISTEN in GRANTS[session.role]
+                if Permission.LISTEN in granted
             ],
             "queues": [
                 name
                 for name in self._desk.settings.gateway.human.queues
-                if Permission.TO_PERSON in GRANTS[session.role]
+                if Permission.TO_PERSON in granted
             ],
+            "factor_missing": owes_factor,
             "oidc": self._settings.oidc is not None,
             "company": self._desk.settings.answering.company,
         }  # fmt: skip
@@ -157,12 +160,8 @@ class SignIn:
 
     async def _check_code(self, request: web.Request, user: User, code: str) -> None:
         if not user.totp:
-            if user.role in self._settings.totp_roles:
+            if user.role in self._settings.totp_roles:  # enough to set one up, and no more
                 await self._audit(request, user.name, "sign_in_without_totp")
-                raise SignInRefused(
-                    "Your role needs an authenticator: ask for "
-                    f"`voice-agent console totp {user.name}`."
-                )
             return
         if not code:
             self._lockout.forgive(user.name)

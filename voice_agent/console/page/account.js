@@ -18,7 +18,7 @@ export function account() {
         el("dt", {}, "Name"), el("dd", {}, own.name ?? session.user),
         el("dt", {}, "Role"), el("dd", {}, plain(own.role ?? session.role)),
         el("dt", {}, "Signed in"), el("dd", {}, day(own.session_began)))),
-    own.password ? passwordSheet() : companySheet(),
+    own.password ? (session.factorMissing ? null : passwordSheet()) : companySheet(),
     own.password ? factorSheet(own) : null,
   ]);
 
@@ -41,6 +41,7 @@ export function account() {
         el("span", { class: "tag", data: { tone: own.totp ? "good" : own.totp_demanded ? "bad" : "fair" } }, own.totp ? "On" : "Off")),
       el("p", { class: "muted" }, own.totp
         ? "A code of your authenticator is asked for at every sign-in. If you lose it, an administrator can reset it."
+        : own.totp_demanded ? "Your role needs an authenticator: set one up to go on."
         : "With an authenticator, a stolen password alone opens nothing."),
       button(own.totp ? "Set up another authenticator" : "Set up an authenticator", { tone: own.totp ? "" : "primary", onclick: setUpFactor }));
   }
@@ -83,6 +84,11 @@ export function account() {
       act: (values) => post("/api/me/totp/confirm", values),
     });
     if (!done) return;
+    if (session.factorMissing) {
+      location.hash = "";
+      location.reload();
+      return;
+    }
     say("A code is asked for from the next sign-in on.");
     load();
   }

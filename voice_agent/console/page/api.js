@@ -20,6 +20,8 @@ export const session = {
   get phones() { return me?.phones ?? []; },
   get queues() { return me?.queues ?? []; },
   get iceServers() { return me?.ice_servers ?? []; },
+  // The role needs an authenticator: until it is set up, nothing else is open.
+  get factorMissing() { return me?.factor_missing ?? false; },
   // A new password begins the session anew, with another token.
   renew(described) { me = { ...me, ...described }; },
   can(permission) { return me?.permissions?.includes(permission) ?? false; },

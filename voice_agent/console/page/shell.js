@@ -96,7 +96,7 @@ export class Shell {
   #go() {
     const [at = "", ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(safely);
     const found = [...VIEWS, CALLS, ACCOUNT].find((view) => view.at === at && view.may());
-    const home = VIEWS.find((view) => view.may());
+    const home = VIEWS.find((view) => view.may()) ?? (session.factorMissing ? ACCOUNT : undefined);
     if (!found && home && at !== home.at) {
       window.history.replaceState(null, "", `#/${home.at}`);
       this.#go();
