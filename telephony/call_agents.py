@@ -81,6 +81,8 @@ class CallAgents:
         """A supervisor has the caller."""
         self._not_taken_over = asyncio.Event()
         self._not_taken_over.set()
+        self._given_back_s = float("-inf")
+        """When a supervisor last gave the caller back."""
         self._unsent_resume: Resume | None = None
         """What an agent that comes later must know of a takeover."""
         self._sent_to: str | None = None
@@ -249,7 +251,11 @@ class CallAgents:
             return
         await self._clock.sleep_until(self._clock.now_s() + patience_s)
         await self._recording.opened.wait()
-        await self._clock.sleep_until(self._recording.opened_s + GREETS_WITHIN_S)
+        until_s = self._recording.opened_s + GREETS_WITHIN_S
+        while self._media.taken_over or self._clock.now_s() < until_s:
+            await self._not_taken_over.wait()
+            until_s = max(until_s, self._given_back_s + patience_s)
+            await self._clock.sleep_until(until_s)
         if not self._media.agent_spoke and self._people.hand_over is None:
             stream.give_up("silent")
 
@@ -261,7 +267,9 @@ class CallAgents:
         if self._media.stage is not CallStage.BRIDGED:
             first = self._media.stage is CallStage.RINGING
             self._media.enter(CallStage.WAITING)
-            if self.are_off:
+            if self._media.taken_over:
+                pass  # once they are handed back a prompt plays
+            elif self.are_off:
                 self._media.play(self._prompts.taken_off())
             else:
                 self._media.play(self._prompts.on_hold(), after_ms=0 if first else PROMPT_AFTER_MS)
@@ -333,6 +341,7 @@ class CallAgents:
     def follow_supervisor(self, why: str, agreed: str) -> None:
         """The caller has whom they had before: the agent, a person, or nobody yet."""
         self.taken_over.clear()
+        self._given_back_s = self._clock.now_s()
         self._not_taken_over.set()
         if self._media.stage is CallStage.BRIDGED:
             return

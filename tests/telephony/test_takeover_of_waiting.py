@@ -40,20 +40,37 @@ async def test_a_caller_taken_over_while_people_are_rung_is_not_hung_up_on() -> 
         assert agent.of(Resume) == [Resume("handed_back", "a refund")]
 
 
-async def test_while_taken_over_nobody_is_rung_for_lack_of_agents() -> None:
+async def test_an_agent_lost_in_a_takeover_plays_nothing_into_it_and_nobody_is_rung() -> None:
     async with staged(human=SHORT_RINGING) as stage:
         caller = FakeLeg()
         agent = await stage.connect(caller)
         await stage.say(agent, voice(9))
-        desk = await join(stage, TAKEOVER)
+        await join(stage, TAKEOVER)
         stage.agent.refuse_with = 401
         await agent.leave()
         await eventually(lambda: stage.media().stream is None)
-        await talk(stage, desk, 60)
+        await stage.clock.advance(60.0)
+        assert HOLD not in caller.heard
         assert stage.line.rung == []
         assert not stage.calls[0].done()
         session_of(stage).supervision.hand_back("ana", "")
         await stage.clock.advance_until(lambda: stage.line.rung)
+        assert HOLD in caller.heard
+
+
+async def test_an_agent_kept_silent_by_a_takeover_is_not_given_up() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent = await stage.connect(caller)
+        await stage.clock.advance(1.0)
+        desk = await join(stage, TAKEOVER)
+        await talk(stage, desk, 30)
+        assert stage.media().stream is not None
+        session_of(stage).supervision.hand_back("ana", "")
+        await stage.clock.advance(9.0)
+        assert stage.media().stream is not None, "it has its time to speak again"
+        await stage.clock.advance(2.0)
+        await eventually(lambda: agent.closed)
 
 
 async def test_a_caller_taken_over_during_the_goodbye_stays_and_hears_it_afterwards() -> None:
