@@ -218,7 +218,7 @@ class CallBacks:
         with contextlib.closing(self._connect()) as database:
             # All columns: a file of an older version that is only looked at has no law.
             rows = database.execute(f"SELECT * FROM call_backs {where}", (value,))  # noqa: S608
-            return [KeptCallBack(*row[:14], _law_in(*row[14:])) for row in rows]
+            return [KeptCallBack(*row[:14], law=_law_in(*row[14:])) for row in rows]
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=5.0)
