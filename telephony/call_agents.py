@@ -199,7 +199,7 @@ class CallAgents:
             dialled=caller.dialled,
             line=caller.kind,
             resumed=self._resumed,
-            disclose=self._recording.discloses and not self._resumed,
+            disclose=self._recording.discloses,
             opening=not self._recording.opened.is_set(),
             recorded=self._recording.recorded,
         )
@@ -226,6 +226,7 @@ class CallAgents:
             on_note=self._on_note,
             on_steered=self._steering.take_answer,
             on_consent=self._recording.hear_answer,
+            on_disclosed=self._recording.note_disclosed,
             on_pause=self._recording.heed_pause,
         )
         self._recording.catch_up()

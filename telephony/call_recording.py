@@ -57,7 +57,7 @@ class CallRecording:
         self._clock = clock
         self._alarm = alarm
         self._permission: Permission | None = None
-        self._asked = False
+        self._asked = self._disclosed = False
         self.opened = asyncio.Event()
         """The caller is whoever answers's: there is nothing to hear first, or it has been heard."""
         self.opened.set()
@@ -65,8 +65,12 @@ class CallRecording:
 
     @property
     def discloses(self) -> bool:
-        """An agent's first words have to say that it is a machine."""
-        return self._law.ai_disclosure is Disclosure.AT_START
+        """An agent's first words have to say that it is a machine: no caller has heard it yet."""
+        return self._law.ai_disclosure is Disclosure.AT_START and not self._disclosed
+
+    def note_disclosed(self) -> None:
+        """The caller has heard it to its end."""
+        self._disclosed = True
 
     @property
     def recorded(self) -> bool:

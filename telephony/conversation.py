@@ -20,6 +20,7 @@ from telephony.media_stream import (
     Caption,
     Clear,
     Consent,
+    Disclosed,
     Dtmf,
     Mark,
     MediaStreamError,
@@ -68,6 +69,7 @@ class Conversation:
         on_note: Callable[[Note], None],
         on_steered: Callable[[Steered], None],
         on_consent: Callable[[Consent], None],
+        on_disclosed: Callable[[], None],
         on_pause: Callable[[Pause], None],
     ) -> None:
         self._stream = stream
@@ -82,6 +84,7 @@ class Conversation:
         self._on_note = on_note
         self._on_steered = on_steered
         self._on_consent = on_consent
+        self._on_disclosed = on_disclosed
         self._on_pause = on_pause
 
     async def run(self) -> int:
@@ -135,6 +138,8 @@ class Conversation:
                 self._on_steered(item)
             case Consent():
                 self._on_consent(item)
+            case Disclosed():
+                self._on_disclosed()
             case Pause():
                 self._on_pause(item)
             case Stop():

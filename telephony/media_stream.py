@@ -69,7 +69,7 @@ class Start:
     resumed: bool = False
     """True when this call was already answered by an agent that went away."""
     disclose: bool = False
-    """The agent's first words say that it is a machine."""
+    """The agent's first words say that it is a machine; it tells when they were ``disclosed``."""
     opening: bool = False
     """The gateway speaks first: ``opening`` says when it is the agent's turn to greet."""
     recorded: bool = False
@@ -294,6 +294,14 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
+class Disclosed:
+    """The caller has heard to its end that this is a machine. Without it an agent that comes later
+    has to say so again."""
+
+    event: ClassVar[str] = "disclosed"
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Keep payment data out of the recording: from ``back_ms`` ago (as far as that is not on disk
     yet) until the same message with ``on`` false. The recording keeps time with silence."""
@@ -345,6 +353,7 @@ Message: TypeAlias = (
     | Clear
     | Caption
     | Consent
+    | Disclosed
     | Pause
     | Steered
     | Note

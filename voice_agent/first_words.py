@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol, TypeAlias
 
-from telephony.media_stream import Consent, Message, Opening, Start
+from telephony.media_stream import Consent, Disclosed, Message, Opening, Start
 from voice_agent.answering import phrases
 from voice_agent.answering.actions.consent import Consent as Judged
 from voice_agent.answering.actions.consent import heard_whole, judge_consent
@@ -70,8 +70,7 @@ class FirstWords:
     async def begin(self) -> None:
         """The pipeline is ready: greet, unless the gateway speaks first."""
         if self._over:
-            again = self._start.resumed
-            await self._voice.say(phrases.BACK_AGAIN if again else self._greeting())
+            await self._voice.say(self._greeting(again=self._start.resumed))
         else:
             await self._voice.wait_for_person()
 
@@ -134,6 +133,7 @@ class FirstWords:
             return
         if heard_whole(self._policy.disclosure, reply.heard):
             self._disclosures_left = 0
+            await self._send(Disclosed())
             return
         self._disclosures_left -= 1
         heard_out = reply.end_reason in ("completed", "failed") and reply.after is AfterReply.LISTEN
@@ -142,8 +142,8 @@ class FirstWords:
 
     # --- parts -----------------------------------------------------------------------------------
 
-    def _greeting(self) -> str:
-        greeting = self._settings.greeting
+    def _greeting(self, *, again: bool = False) -> str:
+        greeting = phrases.BACK_AGAIN if again else self._settings.greeting
         return f"{self._policy.disclosure} {greeting}" if self._disclosures_left else greeting
 
     def _settled(self) -> str:
@@ -173,6 +173,7 @@ def sentences(settings: AnsweringSettings, policy: Policy) -> tuple[str, ...]:
     before = (phrases.THANK_YOU, policy.not_recorded)
     return (
         *greetings,
+        f"{policy.disclosure} {phrases.BACK_AGAIN}",
         *(f"{said} {greeting}" for said in before for greeting in greetings),
         policy.disclosure,
         policy.not_recorded,

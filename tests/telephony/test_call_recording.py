@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from telephony.call import DigitPressed, LegEnded
+from telephony.call_session import CallSession
 from telephony.errors import NotRecorded
 from telephony.law import Disclosure, Law, RecordingRule, Rule
-from telephony.media_stream import Clear, Consent, Dtmf, Opening, Pause
+from telephony.media_stream import Clear, Consent, Disclosed, Dtmf, Opening, Pause
 from telephony.prompts import PromptName
 from tests.telephony.fakes import FakeLeg, eventually
 from tests.telephony.stage import NOTICE, QUESTION, Stage, staged, voice
@@ -52,9 +53,13 @@ def wav(folder: Path) -> Path:
     return path
 
 
+def session(stage: Stage) -> CallSession:
+    (only,) = stage.gateway.calls.values()
+    return only
+
+
 def state(stage: Stage) -> dict[str, Any]:
-    (session,) = stage.gateway.calls.values()
-    return session.view().recording
+    return session(stage).view().recording
 
 
 async def test_the_notice_is_heard_before_the_agent_and_before_anything_is_kept(
@@ -229,6 +234,24 @@ async def test_calls_that_are_not_recorded_are_not_asked() -> None:
         await stage.clock.advance(0.02)
         assert caller.heard[0] == HELLO
         await hang_up(stage, caller)
+
+
+async def test_the_disclosure_is_wanted_of_every_agent_until_one_was_heard_to_the_end() -> None:
+    async with staged(law("unannounced", "at_start")) as stage:
+        agent = await stage.connect(FakeLeg())
+        await stage.say(agent, HELLO)
+        agent.die()
+        await eventually(lambda: stage.media().stream is None)
+        await stage.clock.advance(2)
+        agent = await stage.agent.stream(2)
+        assert (agent.start.resumed, agent.start.disclose) == (True, True)
+        await stage.say(agent, HELLO)
+        await agent.send(Disclosed())
+        await eventually(lambda: not session(stage).recording.discloses)
+        agent.die()
+        await eventually(lambda: stage.media().stream is None)
+        await stage.clock.advance(5)
+        assert not (await stage.agent.stream(3)).start.disclose
 
 
 async def test_an_agent_pauses_for_payment_and_goes_on(tmp_path: Path) -> None:

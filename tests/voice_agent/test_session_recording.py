@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from telephony.media_stream import Consent, Dtmf, Opening, Pause
+from telephony.media_stream import Consent, Disclosed, Dtmf, Opening, Pause
 from tests.voice_agent.call_bench import GREETING, Bench, FakeGateway
 from tests.voice_agent.fakes import FakeEars
 from voice_agent.answering import phrases
@@ -38,6 +38,13 @@ async def test_an_agent_that_takes_over_from_another_does_not_say_it_again() -> 
     async with Bench().call(resumed=True) as gateway:
         await gateway.until_said(phrases.BACK_AGAIN)
         assert POLICY.disclosure not in " ".join(gateway.said())
+
+
+async def test_an_agent_that_takes_over_before_the_disclosure_was_heard_says_it() -> None:
+    async with Bench().call(resumed=True, disclose=True) as gateway:
+        await gateway.until_said(f"{POLICY.disclosure} {phrases.BACK_AGAIN}")
+        assert not gateway.got(Disclosed)
+        await gateway.until(lambda: bool(gateway.got(Disclosed)))
 
 
 async def test_who_talks_over_the_disclosure_hears_it_after_the_answer() -> None:
