@@ -13,7 +13,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from telephony.errors import GatewayError
@@ -218,7 +218,7 @@ class CallBacks:
         with contextlib.closing(self._connect()) as database:
             # All columns: a file of an older version that is only looked at has no law.
             rows = database.execute(f"SELECT * FROM call_backs {where}", (value,))  # noqa: S608
-            return [KeptCallBack(*row[:14], law=_law_in(*row[14:])) for row in rows]
+            return [replace(KeptCallBack(*row[:14]), law=_law_in(*row[14:])) for row in rows]
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=5.0)
