@@ -70,8 +70,8 @@ class AccountApi:
             raise BadRequest("`new` is missing.")
         user = await self._sign_in.prove(request, body.get("old"))
         kept = await self._sign_in.hashed(user.name, new)
-        await self._desk.note(request, "password_changed", user.name)
-        await asyncio.to_thread(self._desk.accounts.set_password, user.name, kept)
+        async with self._desk.noted(request, "password_changed", user.name):
+            await asyncio.to_thread(self._desk.accounts.set_password, user.name, kept)
         session, response = await self._sign_in.begin(user, self._desk.door.address_of(request))
         response.text = json.dumps(self._sign_in.described(session))
         return response
@@ -93,8 +93,8 @@ class AccountApi:
         step = passwords.totp_step(pending.secret, text_of(body, "totp", most=12))
         if step is None:
             raise BadRequest("The code does not fit; is the authenticator's clock right?")
-        await self._desk.note(request, "totp_set", session.user)
-        await asyncio.to_thread(self._desk.accounts.set_totp, session.user, pending.secret)
+        async with self._desk.noted(request, "totp_set", session.user):
+            await asyncio.to_thread(self._desk.accounts.set_totp, session.user, pending.secret)
         await asyncio.to_thread(self._desk.accounts.use_totp, session.user, step)
         del self._pending[session.user]
         return web.json_response({"totp": True})

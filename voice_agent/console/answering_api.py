@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any, cast
 
 from aiohttp import web
@@ -57,25 +58,35 @@ class AnsweringApi:
         if not isinstance(on, bool):
             raise BadRequest("`on` must be true (agents answer nobody) or false.")
         by = signed_in(request).user
+        action = "kill_switch_on" if on else "kill_switch_off"
         try:
-            await self._desk.note(
-                request, "kill_switch_on" if on else "kill_switch_off", scope, name=name,
-                reason=reason,
-            )  # fmt: skip
+            await self._desk.note(request, action, scope, name=name, reason=reason)
         except AuditUnwritable:
             if not on:  # taking the agent off the phones must work whatever else does not:
                 raise  # the gateway keeps who did it and why as well
         asked = {"scope": scope, "name": name, "on": on, "reason": reason, "by": by}
         try:
+            answer = await self._throw(asked)
+        except Exception as error:
+            with suppress(AuditUnwritable):
+                await self._desk.note_refused(request, action, scope, error)
+            raise
+        return web.json_response(self._with_names(answer))
+
+    async def _throw(self, asked: dict[str, Any]) -> dict[str, Any]:
+        on: bool = asked["on"]
+        try:
             answer = await self._desk.link.put("/v1/answering", asked)
             await self._desk.live.refresh_answering()
+            return answer
         except (GatewayUnreachable, GatewayRefused) as error:
             understood = isinstance(error, GatewayRefused) and error.status == UNPROCESSABLE
             if understood or (not on and isinstance(error, GatewayRefused)):
                 raise
             # its file is enough: the gateway goes by it once it can again
-            answer = await self._throw_in_file(scope, name, on, reason, by)
-        return web.json_response(self._with_names(answer))
+            return await self._throw_in_file(
+                asked["scope"], asked["name"], on, asked["reason"], asked["by"]
+            )
 
     async def _switches(self) -> dict[str, Any]:
         try:

@@ -193,10 +193,13 @@ class Grades:
                 raise Conflict(f"It was {row['state']} already.")
             if approve and row["by"].lower() == by.lower():
                 raise Conflict("Somebody else than who proposed it has to approve it.")
-            database.execute(
-                "UPDATE proposals SET state = ?, decided_by = ?, decided_at = ? WHERE id = ?",
+            decided = database.execute(
+                "UPDATE proposals SET state = ?, decided_by = ?, decided_at = ?"
+                " WHERE id = ? AND state = 'proposed'",
                 ("approved" if approve else "rejected", by, time.time(), proposal),
             )
+            if decided.rowcount == 0:  # since it was read
+                raise Conflict("Somebody else has just decided on it.")
             if approve:
                 self._write_verified(row)
         return dict(row) | {"state": "approved" if approve else "rejected", "decided_by": by}

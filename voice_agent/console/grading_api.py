@@ -45,10 +45,10 @@ class GradingApi:
         correction = text_of(body, "correction", most=2_000, required=False)
         turn = await asyncio.to_thread(self._desk.history.turn, _turn_id(request))
         by = signed_in(request).user
-        await self._desk.note(request, "graded", turn["turn_id"], grade=grade)
-        await asyncio.to_thread(
-            self._desk.grades.grade, turn["turn_id"], turn["call_id"], grade, correction, by
-        )
+        async with self._desk.noted(request, "graded", turn["turn_id"], grade=grade):
+            await asyncio.to_thread(
+                self._desk.grades.grade, turn["turn_id"], turn["call_id"], grade, correction, by
+            )
         grades = await asyncio.to_thread(self._desk.grades.of_call, turn["call_id"])
         return web.json_response({"grade": grades[turn["turn_id"]]})
 
@@ -58,8 +58,8 @@ class GradingApi:
             raise BadRequest("The caller asked nothing in that turn.")
         grades = await asyncio.to_thread(self._desk.grades.of_call, turn["call_id"])
         correction = (grades.get(turn["turn_id"]) or {}).get("correction", "")
-        await self._desk.note(request, "evaluation_added", turn["turn_id"])
-        added = await asyncio.to_thread(self._desk.grades.add_to_evaluation, turn, correction)
+        async with self._desk.noted(request, "evaluation_added", turn["turn_id"]):
+            added = await asyncio.to_thread(self._desk.grades.add_to_evaluation, turn, correction)
         return web.json_response(
             {"added": added, "file": str(self._desk.settings.console.evaluation)}
         )
@@ -72,10 +72,10 @@ class GradingApi:
         if not question.strip():
             raise BadRequest("The caller asked nothing in that turn: give a `question`.")
         by = signed_in(request).user
-        await self._desk.note(request, "answer_proposed", turn["turn_id"], text=answer)
-        proposal = await asyncio.to_thread(
-            self._desk.grades.propose, turn["turn_id"], question, answer, by
-        )
+        async with self._desk.noted(request, "answer_proposed", turn["turn_id"], text=answer):
+            proposal = await asyncio.to_thread(
+                self._desk.grades.propose, turn["turn_id"], question, answer, by
+            )
         return web.json_response({"proposal": proposal, "state": "proposed"}, status=201)
 
     async def _proposals(self, _: web.Request) -> web.Response:
@@ -104,10 +104,10 @@ class GradingApi:
     async def _decide(self, request: web.Request, *, approve: bool) -> web.Response:
         proposal = request.match_info["id"]
         action = "answer_approved" if approve else "answer_rejected"
-        await self._desk.note(request, action, proposal[:64])
-        decided = await asyncio.to_thread(
-            self._desk.grades.decide, proposal, approve, signed_in(request).user
-        )
+        async with self._desk.noted(request, action, proposal[:64]):
+            decided = await asyncio.to_thread(
+                self._desk.grades.decide, proposal, approve, signed_in(request).user
+            )
         return web.json_response(decided)
 
 

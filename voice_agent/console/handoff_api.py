@@ -74,9 +74,10 @@ class HandoffApi:
 
     async def _decide(self, request: web.Request, decision: str) -> web.Response:
         call_id, _, _, _ = await self._find(request)
-        await self._desk.note(request, f"handoff_{decision}", call_id)
         asked = {"decision": decision, "name": signed_in(request).user}
-        return web.json_response(await self._desk.link.post(call_path(call_id, "handoff"), asked))
+        async with self._desk.noted(request, f"handoff_{decision}", call_id):
+            answer = await self._desk.link.post(call_path(call_id, "handoff"), asked)
+        return web.json_response(answer)
 
     async def _find(
         self, request: web.Request

@@ -14,7 +14,7 @@ from aiohttp import web
 from voice_agent.console.board_state import call_for, event_for, turn_for
 from voice_agent.console.desk import Desk
 from voice_agent.console.endpoints import Endpoint, body_of, require, signed_in, text_of
-from voice_agent.console.errors import BadRequest, ConsoleError, NotFound
+from voice_agent.console.errors import BadRequest, NotFound
 from voice_agent.console.gateway_link import call_path
 from voice_agent.console.history import CALL_ID
 from voice_agent.console.roles import GRANTS, SUPERVISING, Permission
@@ -133,12 +133,8 @@ class LiveApi:
         """Note it, ask the gateway, and note as well where that refuses."""
         call_id = call_id_of(request)
         action = audited or what.replace("-", "_")
-        await self._desk.note(request, action, call_id, **detail)
-        try:
+        async with self._desk.noted(request, action, call_id, **detail):
             answer = await self._desk.link.post(call_path(call_id, what), asked)
-        except ConsoleError as error:
-            await self._desk.note(request, f"{action}_refused", call_id, reason=error.code)
-            raise
         return web.json_response(answer)
 
 

@@ -69,15 +69,15 @@ class PeopleApi:
         if await asyncio.to_thread(self._desk.accounts.user, name) is not None:
             raise Conflict(f"There is already a user {name}.")
         kept = await asyncio.to_thread(passwords.hash_password, name, password)
-        await self._desk.note(request, "user_added", name, role=role.value)
-        await asyncio.to_thread(self._desk.accounts.add, name, role, kept)
+        async with self._desk.noted(request, "user_added", name, role=role.value):
+            await asyncio.to_thread(self._desk.accounts.add, name, role, kept)
         return web.json_response({"name": name, "role": role.value}, status=201)
 
     async def _set_role(self, request: web.Request) -> web.Response:
         name = await self._somebody_else(request)
         role = _role(text_of(await body_of(request), "role", most=20))
-        await self._desk.note(request, "role_changed", name, to=role.value)
-        await asyncio.to_thread(self._desk.accounts.set_role, name, role)
+        async with self._desk.noted(request, "role_changed", name, to=role.value):
+            await asyncio.to_thread(self._desk.accounts.set_role, name, role)
         return web.json_response({"name": name, "role": role.value})
 
     async def _reset_password(self, request: web.Request) -> web.Response:
@@ -87,28 +87,28 @@ class PeopleApi:
         if not isinstance(password, str):
             raise BadRequest("`password` is missing.")
         kept = await asyncio.to_thread(passwords.hash_password, name, password)
-        await self._desk.note(request, "password_reset", name)
-        await asyncio.to_thread(self._desk.accounts.set_password, name, kept)
+        async with self._desk.noted(request, "password_reset", name):
+            await asyncio.to_thread(self._desk.accounts.set_password, name, kept)
         return web.json_response({"name": name})
 
     async def _reset_totp(self, request: web.Request) -> web.Response:
         """The authenticator is lost: the password alone opens the account, until one is set up."""
         name = await self._somebody_else(request)
-        await self._desk.note(request, "totp_reset", name)
-        await asyncio.to_thread(self._desk.accounts.set_totp, name, "")
-        await asyncio.to_thread(self._desk.accounts.end_sessions, name)
+        async with self._desk.noted(request, "totp_reset", name):
+            await asyncio.to_thread(self._desk.accounts.set_totp, name, "")
+            await asyncio.to_thread(self._desk.accounts.end_sessions, name)
         return web.json_response({"name": name, "totp": False})
 
     async def _remove(self, request: web.Request) -> web.Response:
         name = await self._somebody_else(request)
-        await self._desk.note(request, "user_removed", name)
-        await asyncio.to_thread(self._desk.accounts.remove, name)
+        async with self._desk.noted(request, "user_removed", name):
+            await asyncio.to_thread(self._desk.accounts.remove, name)
         return web.json_response({})
 
     async def _end_sessions(self, request: web.Request) -> web.Response:
         name = await self._known(request)
-        await self._desk.note(request, "sessions_ended", name)
-        ended = await asyncio.to_thread(self._desk.accounts.end_sessions, name)
+        async with self._desk.noted(request, "sessions_ended", name):
+            ended = await asyncio.to_thread(self._desk.accounts.end_sessions, name)
         return web.json_response({"ended": ended})
 
     async def _known(self, request: web.Request) -> str:

@@ -63,10 +63,10 @@ class PrivacyApi:
         body = await body_of(request)
         number = _number(text_of(body, "number", most=200))
         reason = text_of(body, "reason", most=300)
-        await self._desk.note(request, "exported", fingerprint(number), reason=reason)
-        packed = await asyncio.to_thread(export, self._places, number)
-        if packed is None:
-            raise NotFound("Nothing is recorded of that caller.")
+        async with self._desk.noted(request, "exported", fingerprint(number), reason=reason):
+            packed = await asyncio.to_thread(export, self._places, number)
+            if packed is None:
+                raise NotFound("Nothing is recorded of that caller.")
         return web.Response(
             body=packed,
             content_type="application/zip",
@@ -77,8 +77,8 @@ class PrivacyApi:
         body = await body_of(request)
         number = _number(text_of(body, "number", most=200))
         reason = text_of(body, "reason", most=300)
-        await self._desk.note(request, "erased", fingerprint(number), reason=reason)
-        report = await asyncio.to_thread(erase, self._places, number)
+        async with self._desk.noted(request, "erased", fingerprint(number), reason=reason):
+            report = await asyncio.to_thread(erase, self._places, number)
         await self._desk.note(
             request, "erasure_done", fingerprint(number), reason=reason, **report.as_dict()
         )

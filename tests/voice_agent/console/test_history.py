@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.voice_agent.console.conftest import SettingsMaker, Stage
 from tests.voice_agent.console.recorded import BEGAN, a_call, a_recording, a_turn, record
+from voice_agent.console.errors import Conflict
+from voice_agent.console.grades import Grades
 from voice_agent.console.history import History
 from voice_agent.console.roles import Role
 
@@ -240,3 +246,54 @@ def test_a_recording_says_by_which_permission_and_when_it_is_silent(
     path.with_suffix(".json").write_text("[]")
     assert history.recorded("c1") is None
     assert history.recorded("../c1") is None
+
+
+async def test_what_was_refused_does_not_stand_in_the_log_as_done(stage: Stage) -> None:
+    desk = stage.console.desk
+    record(desk.settings, a_call("c1"), a_turn("c1", 1))
+    quality = await stage.signed_in(Role.QUALITY)
+    answer = {"text": "Delivery costs five dollars."}
+    made = await quality.do("/api/turns/c1-t1/verified-answer", answer, status=201)
+    await quality.do("/api/turns/c1-t1/verified-answer", answer, status=409)
+    await quality.do(f"/api/proposals/{made['proposal']}/approve", status=409)
+    await quality.do("/api/proposals/none/reject", status=404)
+    acts = [(each.action, each.detail.get("reason")) for each in desk.audit.entries()]
+    assert acts == [
+        ("answer_proposed", None),
+        *(("answer_proposed", None), ("answer_proposed_refused", "conflict")),
+        *(("answer_approved", None), ("answer_approved_refused", "conflict")),
+        *(("answer_rejected", None), ("answer_rejected_refused", "not_found")),
+    ]
+
+
+async def test_a_switch_that_was_not_thrown_is_noted_as_refused(stage: Stage) -> None:
+    stage.gateway.refuse["answering"] = (422, "not_understood")
+    supervisor = await stage.signed_in(Role.SUPERVISOR)
+    body = {"scope": "all", "on": True, "reason": "drill"}
+    await supervisor.do("/api/answering", body, "PUT", status=422)
+    acts = [each.action for each in stage.console.desk.audit.entries()]
+    assert acts == ["kill_switch_on", "kill_switch_on_refused"]
+
+
+def test_of_two_who_decide_at_once_one_does(tmp_path: Path) -> None:
+    files = (tmp_path / "grades.sqlite", tmp_path / "e.yaml", tmp_path / "v" / "a.jsonl")
+    grades = Grades(*files)
+    proposal = grades.propose("t1", "How much?", "Five dollars.", "kim")
+
+    class Slower(Grades):
+        """Somebody else decides between what this one reads and what it writes."""
+
+        @contextmanager
+        def _open(self) -> Iterator[sqlite3.Connection]:
+            def first(statement: str) -> None:
+                if statement.startswith("BEGIN"):
+                    grades.decide(proposal, True, "lee")
+
+            with super()._open() as database:
+                database.set_trace_callback(first)
+                yield database
+
+    with pytest.raises(Conflict):
+        Slower(*files).decide(proposal, True, "ada")
+    assert len(files[2].read_text().splitlines()) == 1
+    assert grades.proposals()[0]["decided_by"] == "lee"
