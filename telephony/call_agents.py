@@ -202,6 +202,7 @@ class CallAgents:
             disclose=self._recording.discloses,
             opening=not self._recording.opened.is_set(),
             recorded=self._recording.recorded,
+            paused=self._recording.paused_for_payment,
         )
 
     # --- while one has the caller ----------------------------------------------------------------

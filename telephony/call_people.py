@@ -39,6 +39,7 @@ class CallPeople:
         dial: Dial | None,
         people: People,
         called_back: KeptCallBack | None,
+        on_bridged: Callable[[], None],
         on_back: Callable[[str], None],
         on_change: Callable[[], None],
     ) -> None:
@@ -49,6 +50,7 @@ class CallPeople:
             dial: rings a person; ``None`` where there is no way to.
             people: the gateway's queues and promises.
             called_back: this caller is rung as promised.
+            on_bridged: a person has the caller.
             on_back: a person had the caller and is gone; why.
             on_change: the news of a handoff have changed.
         """
@@ -59,6 +61,7 @@ class CallPeople:
         self._dial = dial
         self._people = people
         self._called_back = called_back
+        self._on_bridged = on_bridged
         self._on_back = on_back
         self._on_change = on_change
         self._lost = 0
@@ -225,5 +228,7 @@ class CallPeople:
             "cause": message.cause,
         }
         self._on_change()
+        if message.state == "bridged":
+            self._on_bridged()
         if isinstance(self._parts.caller, ScreenLeg):
             self._parts.caller.show_transfer(message.state or "ringing")

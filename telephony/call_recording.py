@@ -77,6 +77,11 @@ class CallRecording:
         """The caller is being recorded, or would be without a pause."""
         return self._recorder.state in ("on", "paused")
 
+    @property
+    def paused_for_payment(self) -> bool:
+        """An agent had the recording paused, and none has ended it."""
+        return "payment" in self._recorder.paused_by
+
     def begin(self) -> None:
         """The call is taken: what the caller has to hear first is played once they are answered."""
         if not self._recorder.wants_permission:
@@ -100,13 +105,11 @@ class CallRecording:
         )
 
     def catch_up(self) -> None:
-        """Tell an agent that has come just now; a pause that an earlier one asked for ends."""
+        """Tell an agent that has come just now how the opening went."""
         if self._permission is not None:
             self._tell_over(self._permission)
         elif self._asked:
             self._media.tell(media_stream.Opening("asked"))
-        if self._recorder.state == "paused":
-            self.heed_pause(media_stream.Pause(on=False))
 
     def hear_answer(self, said: media_stream.Consent) -> None:
         """What the agent understood of the caller's answer, or of a later wish."""
@@ -134,6 +137,15 @@ class CallRecording:
         if paused:
             return self._recorder.pause("supervisor", reason, by)
         return self._recorder.resume(None)
+
+    def note_bridged(self) -> None:
+        """A person has the caller. A pause for payment lasts, for the caller may go on with it; but
+        no agent hears when it is over."""
+        if self.paused_for_payment:
+            self._alarm(
+                "recording_paused_with_person",
+                "The recording is paused for payment data; resume it once that is over.",
+            )
 
     def _tell_asked(self) -> None:
         self._asked = True

@@ -141,6 +141,7 @@ class CallSession:
             dial=dial,
             people=people or People(settings, clock),
             called_back=called_back,
+            on_bridged=self.recording.note_bridged,
             on_back=lambda reason: self.agents.follow_person(reason),
             on_change=self._changed,
         )

@@ -74,6 +74,8 @@ class Start:
     """The gateway speaks first: ``opening`` says when it is the agent's turn to greet."""
     recorded: bool = False
     """The call is being recorded, as far as that is settled."""
+    paused: bool = False
+    """An earlier agent's ``pause`` lasts: this one ends it, once the talk is of something else."""
     sample_rate_hz: int = SAMPLE_RATE_HZ
     version: int = VERSION
 

@@ -99,6 +99,13 @@ class Recorder:
         return "refused" if self._permission is not None else "waiting"
 
     @property
+    def paused_by(self) -> tuple[Cause, ...]:
+        """What it is paused for just now, the oldest first; empty where it is not paused."""
+        if self.state != "paused":
+            return ()
+        return tuple(each.cause for each in self._open_pauses())
+
+    @property
     def at_ms(self) -> int:
         """How long the caller has been on the line."""
         return self._frames * FRAME_MS
@@ -107,7 +114,7 @@ class Recorder:
         """The state for others to see; ``why`` is the permission, or what caused the pause. A
         supervisor's own words stay in the description."""
         open_pauses = self._open_pauses()
-        why = ", ".join(each.cause for each in open_pauses) if self.state == "paused" else ""
+        why = ", ".join(self.paused_by)
         return {
             "state": self.state,
             "why": why or (self._permission.value if self._permission else ""),

@@ -75,13 +75,14 @@ from voice_agent.turns.voice import VoiceDetector
 
 @dataclass(frozen=True, slots=True)
 class CallPipeline:
-    """A call's pipeline, and the two stages its session talks to."""
+    """A call's pipeline, and those parts of it that its session talks to."""
 
     pipeline: Pipeline
     line_input: LineInput
     turn_taker: TurnTaker
     handoffs: HandoffDesk
     first_words: FirstWords
+    payment_watch: PaymentWatch
     desk: ActionDesk | None = None
 
 
@@ -106,6 +107,7 @@ def build_pipeline(
     )
     first_words = FirstWords(settings.answering, engines.policy, send_message)
     handoffs = HandoffDesk(settings, engines, conversation)
+    payment_watch = PaymentWatch(send_message, turn_taker)
     language = settings.speech.transcriber.language
     pinned = settings.knowledge.pin_calls
     library = engines.knowledge.for_call() if pinned else engines.knowledge
@@ -113,7 +115,7 @@ def build_pipeline(
         line_input,
         VoiceDetector(engines.voice),
         turn_taker,
-        PaymentWatch(send_message, turn_taker),
+        payment_watch,
         RecordingTalk(first_words),
         Candour(engines.policy),
         PersonTalk(handoffs, language),
@@ -139,4 +141,6 @@ def build_pipeline(
         SpeechGate(),
         LineOutput(send_audio, send_message),
     ]
-    return CallPipeline(Pipeline(stages), line_input, turn_taker, handoffs, first_words, desk)
+    return CallPipeline(
+        Pipeline(stages), line_input, turn_taker, handoffs, first_words, payment_watch, desk
+    )

@@ -86,6 +86,7 @@ class CallSession:
         start, call = self._start, self._call
         call.handoffs.open(start, call.turn_taker, call.desk, self._send_message, self._tasks.start)
         call.first_words.open(start, call.turn_taker)
+        call.payment_watch.open(start)
         log.info("call_began", line=start.line, resumed=start.resumed, pii={"caller": start.caller})
         metrics.live_calls.inc()
         self._record_call(over=False)

@@ -14,7 +14,7 @@ from telephony.call import DigitPressed, LegEnded
 from telephony.call_session import CallSession
 from telephony.errors import NotRecorded
 from telephony.law import Disclosure, Law, RecordingRule, Rule
-from telephony.media_stream import Clear, Consent, Disclosed, Dtmf, Opening, Pause
+from telephony.media_stream import Clear, Consent, Disclosed, Dtmf, Opening, Pause, Transfer
 from telephony.prompts import PromptName
 from tests.telephony.fakes import FakeLeg, eventually
 from tests.telephony.stage import NOTICE, QUESTION, Stage, staged, voice
@@ -275,7 +275,7 @@ async def test_an_agent_pauses_for_payment_and_goes_on(tmp_path: Path) -> None:
     assert (pause["cause"], pause["from_ms"], pause["to_ms"]) == ("payment", 100, 300)
 
 
-async def test_an_agent_that_dies_in_a_payment_leaves_the_pause_till_the_next_one(
+async def test_an_agent_that_dies_in_a_payment_leaves_the_pause_to_the_next_one(
     tmp_path: Path,
 ) -> None:
     async with recorded(tmp_path, "unannounced") as stage:
@@ -289,8 +289,35 @@ async def test_an_agent_that_dies_in_a_payment_leaves_the_pause_till_the_next_on
         await stage.clock.advance(0.1)
         assert state(stage)["state"] == "paused"
         await stage.clock.advance(2)
-        await stage.agent.stream(2)
+        second = await stage.agent.stream(2)
+        assert second.start.paused
+        await stage.say(second, HELLO)
+        await stage.clock.advance(5)
+        assert state(stage)["why"] == "payment"
+        await second.send(Pause(on=False))
         await eventually(lambda: state(stage)["state"] == "on")
+        await hang_up(stage, caller)
+
+
+async def test_a_person_who_is_given_a_caller_in_a_payment_is_told_of_and_the_pause_lasts(
+    tmp_path: Path,
+) -> None:
+    async with recorded(tmp_path, "unannounced") as stage:
+        alarms = stage.gateway.feed.listen(words=False, snapshot={})
+        caller = FakeLeg()
+        agent = await stage.connect(caller)
+        assert not agent.start.paused
+        await agent.send(Pause(on=True))
+        await agent.send(Transfer())
+        await eventually(lambda: stage.line.rung)
+        await stage.line.leg.answer()
+        await stage.clock.advance(1)
+        told = ""
+        while "recording_paused_with_person" not in told:
+            told = str(await alarms.next_event())
+        assert state(stage)["why"] == "payment"
+        assert session(stage).recording.supervise(paused=False, reason="", by="ana")
+        assert state(stage)["state"] == "on"
         await hang_up(stage, caller)
 
 

@@ -146,6 +146,18 @@ async def test_payment_data_pause_the_recording_until_the_talk_is_of_something_e
     assert "4111" not in repr(bench.records.turns)
 
 
+async def test_an_agent_that_comes_in_a_pause_goes_on_with_it_and_ends_it() -> None:
+    ears = FakeEars("1111 1111 1111", "How much is standard delivery?")
+    async with Bench(ears=ears).call(resumed=True, paused=True) as gateway:
+        await gateway.until_said(phrases.BACK_AGAIN)
+        await gateway.speak()
+        await gateway.until(lambda: bool(gateway.got(Pause)))
+        assert all(pause.on for pause in gateway.got(Pause))
+        ears.next()
+        await gateway.speak()
+        await gateway.until(lambda: not gateway.got(Pause)[-1].on)
+
+
 async def test_every_further_word_of_payment_data_asks_for_the_pause_again() -> None:
     ears = FakeEars("My card number is 4111 1111 1111 1111", "The security code is 123")
     bench = Bench(ears=ears)

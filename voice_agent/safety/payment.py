@@ -52,6 +52,7 @@ class PaymentTalk:
 
     def __init__(self) -> None:
         self.paused = False
+        """The recording is, or ought to be."""
         self._unanswered = False
         """Words with payment data have been heard, and no reply to them is due yet."""
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pipecat.frames.frames import Frame
 
-from telephony.media_stream import Message, Pause
+from telephony.media_stream import Message, Pause, Start
 from voice_agent.frames import (
     PassagesForeseen,
     QuestionForeseen,
@@ -41,6 +41,10 @@ class PaymentWatch(ReplyStage):
         self._send = send
         self._utterance = utterance
         self._talk = PaymentTalk()
+
+    def open(self, start: Start) -> None:
+        """The call begins, perhaps in a pause that an earlier agent asked for."""
+        self._talk.paused = start.paused
 
     async def handle(self, frame: Frame) -> bool:
         """Look at what the caller says; every frame goes on."""
