@@ -89,13 +89,19 @@ class CallAgents:
         """The queue a supervisor chose, until people of it are rung for lack of an agent."""
         self._sent = asyncio.Event()
         self._resumed = False
-        self.said_stop = False
-        """The agent wants the call to end once all it said has been heard."""
+        self._goes_on = asyncio.Event()
+        """No agent wants the call to end."""
+        self._goes_on.set()
 
     @property
     def are_off(self) -> bool:
         """The kill switch keeps agents from this call."""
         return self._switched_off.is_set()
+
+    @property
+    def said_stop(self) -> bool:
+        """The agent wants the call to end once all it said has been heard."""
+        return not self._goes_on.is_set()
 
     # --- finding one ---------------------------------------------------------------------------
 
@@ -245,7 +251,7 @@ class CallAgents:
     def _stop_after_playout(self) -> None:
         """The agent wants the call to end; one that leaves a caller to a person does not."""
         if self._people.hand_over is None and not self._media.taken_over:
-            self.said_stop = True
+            self._goes_on.clear()
 
     async def _give_up_silent(self, stream: AgentStream) -> None:
         patience_s = self._agent_settings.first_audio_timeout_s
@@ -263,8 +269,7 @@ class CallAgents:
 
     async def _hold_without_agent(self) -> None:
         """The caller hears the hold prompt; a call that is with a person waits for that to end."""
-        if self.said_stop:
-            await self._parts.life.over.wait()
+        await self._goes_on.wait()  # perhaps for ever: the call ends once its goodbye is heard
         await self._line.answer()
         if self._media.stage is not CallStage.BRIDGED:
             first = self._media.stage is CallStage.RINGING
@@ -337,7 +342,7 @@ class CallAgents:
         self._not_taken_over.clear()
         self.taken_over.set()
         self._media.play(None)
-        self.said_stop = False
+        self._goes_on.set()
         self._media.tell(Transfer(target="supervisor", state="bridged"))
 
     def follow_supervisor(self, why: str, agreed: str) -> None:
@@ -373,6 +378,6 @@ class CallAgents:
         then it may stay and assist."""
         stream = self._media.stream
         if stream is not None and not self._media.person_has_caller:
-            self.said_stop = False
+            self._goes_on.set()
             self._media.clear_agent_audio()
             stream.give_up(why)

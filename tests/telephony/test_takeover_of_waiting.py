@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from telephony.call import CallStage, SupervisorMode
-from telephony.media_stream import Resume
+from telephony.media_stream import Resume, Stop
 from tests.telephony.fakes import FakeLeg, eventually
 from tests.telephony.stage import GOODBYE, HOLD, TROUBLE, Stage, staged, voice
 from tests.telephony.test_supervision import Desk, join, session_of
@@ -87,3 +87,21 @@ async def test_a_caller_taken_over_during_the_goodbye_stays_and_hears_it_afterwa
         await stage.clock.advance_until(lambda: stage.calls[0].done())
         assert caller.heard.count(GOODBYE) == 2
         assert caller.hung_up == ["nobody_available"]
+
+
+async def test_a_caller_taken_over_during_the_agents_goodbye_has_an_agent_again() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        agent = await stage.connect(caller)
+        await stage.say(agent, voice(9, 100))
+        session = session_of(stage)
+        await agent.send(Stop("done"))
+        await eventually(lambda: session.agents.said_stop)
+        await agent.leave()
+        await eventually(lambda: stage.media().stream is None)
+        await join(stage, TAKEOVER)
+        await stage.clock.advance(10.0)
+        assert not stage.calls[0].done()
+        session.supervision.hand_back("ana", "")
+        await stage.clock.advance_until(lambda: stage.agent.attempts == 2)
+        assert (await stage.agent.stream(2)).start.resumed
