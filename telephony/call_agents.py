@@ -112,14 +112,13 @@ class CallAgents:
         while True:
             await self.outlast_takeover()
             if self.are_off:
-                self._sent_to = None
-                self._sent.clear()
+                self._forget_sent()
                 if not await self._serve_by_people():
                     return
                 patience = Patience(self._agent_settings.attempts)
             if self._sent_to is not None:
-                queue, self._sent_to = self._sent_to, None
-                self._sent.clear()
+                queue = self._sent_to
+                self._forget_sent()
                 await self._people.wait_for_one(sent_to=queue)
                 patience = Patience(self._agent_settings.attempts)
                 continue
@@ -136,7 +135,7 @@ class CallAgents:
             if self._sent.is_set():
                 continue
             await self._hold_without_agent()
-            if self.are_off:
+            if self.are_off or self._sent.is_set():
                 continue
             patience = patience.failed(served_ms)
             if patience.next_step(retryable=retryable) is AfterLoss.RETRY:
@@ -316,10 +315,17 @@ class CallAgents:
                 await within(self._clock, HEED_S, self._people.asked.wait())
         if self._people.asked.is_set() or self.are_off or self._sent_to is not None:
             return
+        if self._media.taken_over:
+            raise NotToPerson("A supervisor has taken this caller over meanwhile.")
         log.warning("agent_did_not_heed", had_agent=self._media.stream is not None)
         self._sent_to = queue
         self._sent.set()
+        self._goes_on.set()
         self._part("unheeding")
+
+    def _forget_sent(self) -> None:
+        self._sent_to = None
+        self._sent.clear()
 
     # --- losing the caller, and having them again ------------------------------------------------
 
@@ -341,6 +347,7 @@ class CallAgents:
         """A supervisor has the caller from now on."""
         self._not_taken_over.clear()
         self.taken_over.set()
+        self._forget_sent()
         self._media.play(None)
         self._goes_on.set()
         self._media.tell(Transfer(target="supervisor", state="bridged"))

@@ -6,13 +6,14 @@ import asyncio
 
 import pytest
 
-from telephony.call import CallStage, LegState
+from telephony.call import CallStage, LegState, SupervisorMode
 from telephony.call_agents import HEED_S
 from telephony.call_session import CallSession
 from telephony.errors import NotToPerson
-from telephony.media_stream import Announcement, Transfer
+from telephony.media_stream import Announcement, Stop, Transfer
 from tests.telephony.fakes import AgentEnd, FakeLeg, eventually
 from tests.telephony.stage import SENT, Stage, staged, voice
+from tests.telephony.test_supervision import join
 
 QUEUES = {
     "care": {"targets": ["sip:care@example.invalid"]},
@@ -115,3 +116,53 @@ async def test_what_the_call_does_not_allow_is_refused() -> None:
         with pytest.raises(NotToPerson, match="already"):
             await agents.send_to_person("shop")
         assert wanted(agent) == []
+
+
+async def test_a_supervisor_who_takes_over_before_the_agent_heeds_keeps_the_caller() -> None:
+    async with staged(human={"queues": QUEUES}) as stage:
+        agent = await stage.connect(FakeLeg())
+        await stage.say(agent, voice(9))
+        session = session_of(stage)
+        sending = asyncio.ensure_future(session.agents.send_to_person("care"))
+        await eventually(lambda: wanted(agent))
+        await join(stage, SupervisorMode.TAKEOVER)
+        await stage.clock.advance(HEED_S + 0.1)
+        with pytest.raises(NotToPerson, match="taken this caller over"):
+            await sending
+        await agent.leave()
+        await eventually(lambda: session.media.stream is None)
+        session.supervision.hand_back("ana", "")
+        await stage.clock.advance_until(lambda: stage.agent.attempts == 2)
+        assert stage.line.rung == []
+
+
+async def test_a_takeover_forgets_a_queue_whose_people_are_not_rung_yet() -> None:
+    async with staged(human={"queues": QUEUES}) as stage:
+        caller = FakeLeg()
+        agent = await stage.connect(caller)
+        await stage.say(agent, voice(9))
+        stage.agent.refuse_with = 503
+        await agent.leave()
+        session = session_of(stage)
+        await eventually(lambda: session.media.stage is CallStage.WAITING)
+        await session.agents.send_to_person("care")
+        await join(stage, SupervisorMode.TAKEOVER)
+        stage.agent.refuse_with = None
+        session.supervision.hand_back("ana", "")
+        await stage.clock.advance_until(lambda: len(stage.agent.streams) == 2)
+        assert stage.line.rung == []
+
+
+async def test_a_caller_who_hears_the_agents_goodbye_can_still_be_sent_to_a_person() -> None:
+    async with staged(human={"queues": QUEUES}) as stage:
+        agent = await stage.connect(FakeLeg())
+        await stage.say(agent, voice(9, 100))
+        session = session_of(stage)
+        await agent.send(Stop("done"))
+        await eventually(lambda: session.agents.said_stop)
+        await agent.leave()
+        await eventually(lambda: session.media.stream is None)
+        await stage.clock.advance(0.2)
+        await session.agents.send_to_person("care")
+        await eventually(lambda: stage.line.rung)
+        assert stage.line.rung[0][0] == "sip:care@example.invalid"
