@@ -228,6 +228,8 @@ class FakeConsole:
         return web.Response(body=b"PK not really", content_type="application/zip")
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
+        if not self.signed_in:
+            return _error(401, "not_signed_in", "Please sign in.")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         listener: asyncio.Queue[Json | None] = asyncio.Queue()

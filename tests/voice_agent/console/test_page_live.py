@@ -132,13 +132,46 @@ async def test_a_lost_stream_of_events_is_said_and_found_again(tmp_path: Path) -
         await expect(page.locator(".connection")).to_have_text("Live")
         console.refusals["/api/events"] = (503, "down", "Down")
         console.drop_listeners()
-        await expect(page.locator(".connection")).to_have_text("Reconnecting…")
+        await expect(page.locator(".connection")).to_contain_text("Reconnecting… As of")
+        await expect(page.locator("main")).to_have_attribute("data-stale", "")
         console.calls.pop("c1")
         console.refusals.clear()
         await expect(page.locator(".connection")).to_have_text("Live")
         await expect(page.locator('tr[data-call="c1"]')).to_have_count(0)
+        await expect(page.locator("main[data-stale]")).to_have_count(0)
         console.tell(event="gateway", state="down")
-        await expect(page.locator(".connection")).to_have_text("Gateway is silent")
+        await expect(page.locator(".connection")).to_contain_text("Gateway is silent. As of")
+        await expect(page.locator("main")).to_have_attribute("data-stale", "")
+        console.tell(event="gateway", state="up")
+        await expect(page.locator("main[data-stale]")).to_have_count(0)
+
+
+async def test_who_was_signed_out_while_watching_is_asked_to_sign_in(tmp_path: Path) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path) as tab:
+        await expect(tab.page.locator("tbody tr")).to_have_count(12)
+        console.signed_in = False
+        console.drop_listeners()
+        await expect(tab.page.get_by_label("User name")).to_be_visible()
+
+
+async def test_watching_is_using_and_looking_at_users_is_not(tmp_path: Path) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path) as tab:
+        await tab.page.clock.install()
+        await tab.page.reload()
+        await expect(tab.page.locator("tbody tr")).to_have_count(12)
+        asked = console.queries.count(("/api/me", {}))
+        async with tab.page.expect_response("**/api/me"):
+            await tab.page.clock.fast_forward(41_000)
+        assert console.queries.count(("/api/me", {})) == asked + 1
+        await tab.page.goto(f"{console.url}/#/users")
+        await expect(tab.page.get_by_role("heading", name="Users")).to_be_visible()
+        await tab.page.clock.fast_forward(41_000)
+        await tab.page.goto(f"{console.url}/#/live")
+        async with tab.page.expect_response("**/api/me"):
+            await tab.page.clock.fast_forward(41_000)
+        assert console.queries.count(("/api/me", {})) == asked + 2
 
 
 async def test_a_call_shows_what_was_heard_and_what_stands_behind_it(tmp_path: Path) -> None:

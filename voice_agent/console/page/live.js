@@ -1,11 +1,13 @@
 // What goes on now: calls, alarms and who answers, kept up to date from /api/events.
 
+import { whoAmI } from "./api.js";
 import { oncePerFrame } from "./frame.js";
 
 const RETRY_MS = [500, 1000, 2000, 5000];
 const QUIET_MS = 45_000;
 const REST_MS = 120;
 const ALARMS_KEPT = 50;
+const FAILURES_BEFORE_ASKING = 2;
 
 const WEIGHT = { critical: 0, warning: 1, info: 2 };
 
@@ -15,6 +17,8 @@ class Live {
   switches = [];
   connected = false;
   gatewayUp = true;
+  // Since when what is shown is not known to be so; null while it is.
+  staleSince = null;
 
   #source = null;
   #failures = 0;
@@ -65,6 +69,7 @@ class Live {
     this.#source?.close();
     this.#source = null;
     this.connected = false;
+    this.staleSince = null;
     this.calls.clear();
     this.alarms.clear();
     this.switches = [];
@@ -120,11 +125,14 @@ class Live {
 
   #lost() {
     this.#source?.close();
+    if (this.connected) this.staleSince ??= this.now();
     this.connected = false;
     this.#changed("*connection");
     clearTimeout(this.#retry);
     const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)];
     this.#failures += 1;
+    // A stream does not tell why it was refused: a session that is over leads to the sign-in.
+    if (this.#failures >= FAILURES_BEFORE_ASKING) whoAmI().catch(() => {});
     // Not all browsers of a floor at the same moment.
     this.#retry = setTimeout(() => this.#open(), wait * (0.75 + Math.random() / 2));
   }
@@ -136,7 +144,7 @@ class Live {
         this.calls = new Map((event.calls ?? []).map((call) => [call.call_id, call]));
         this.alarms = new Map((event.alarms ?? []).filter((a) => !a.cleared).map((a) => [a.id, a]));
         this.switches = event.answering ?? this.switches;
-        this.gatewayUp = event.gateway !== "down";
+        this.#gatewayIs(event.gateway);
         this.#changed("*all");
         break;
       case "call_began":
@@ -162,7 +170,7 @@ class Live {
         this.#tell(event.call_id, { suggestions: event.suggestions });
         break;
       case "gateway":
-        this.gatewayUp = event.state !== "down";
+        this.#gatewayIs(event.state);
         this.#changed("*connection");
         break;
       case "alarm":
@@ -170,6 +178,11 @@ class Live {
         break;
       default:
     }
+  }
+
+  #gatewayIs(state) {
+    this.gatewayUp = state !== "down";
+    this.staleSince = this.gatewayUp ? null : this.staleSince ?? this.now();
   }
 
   #merge(call) {

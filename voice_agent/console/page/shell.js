@@ -15,34 +15,37 @@ import { history } from "./history.js";
 import { offerSwitch } from "./kill_switch.js";
 import { live } from "./live.js";
 import { liveBoard } from "./live_board.js";
+import { staySignedIn } from "./presence.js";
 import { proposals } from "./proposals.js";
 import { shortcutsWanted, showKeys } from "./keys.js";
 import { switchView } from "./switch_view.js";
 import { users } from "./users.js";
+import { time } from "./words.js";
 
 const BOARDS = ["operations", "quality", "business", "compliance"];
 const mayBoards = () => BOARDS.some((name) => session.can(name));
 
-// Where, what it is called, who may, what makes it, and the key after "g".
+// Where, what it is called, who may, what makes it, the key after "g", and whether it is for watching.
 const VIEWS = [
-  { at: "live", label: "Live", icon: "live", key: "l", may: () => session.can("live"), make: liveBoard },
+  { at: "live", label: "Live", icon: "live", key: "l", may: () => session.can("live"), make: liveBoard, watched: true },
   { at: "history", label: "History", icon: "history", key: "h", may: () => session.can("history"), make: history },
   { at: "boards", label: "Boards", icon: "boards", key: "b", may: mayBoards, make: boards },
   { at: "answers", label: "Answers", icon: "answers", key: "v", may: () => session.can("verified_answer") || session.can("approve"), make: proposals },
-  { at: "handoffs", label: "Handoffs", icon: "handoff", key: "p", may: () => session.can("handoff"), make: handoffs },
+  { at: "handoffs", label: "Handoffs", icon: "handoff", key: "p", may: () => session.can("handoff"), make: handoffs, watched: true },
   { at: "switch", label: "Switch", icon: "switch", key: "s", may: () => session.can("kill_switch"), make: switchView },
   { at: "audit", label: "Audit", icon: "audit", key: "a", may: () => session.can("audit"), make: audit },
   { at: "users", label: "Users", icon: "users", key: "u", may: () => session.can("users"), make: users },
   { at: "privacy", label: "Privacy", icon: "shield", key: "d", may: () => session.can("export") || session.can("erase"), make: callerData },
 ];
 const MAY_CALL = ["live", "history", "handoff"];
-const CALLS = { at: "calls", label: "Call", may: () => MAY_CALL.some((name) => session.can(name)), make: callView };
+const CALLS = { at: "calls", label: "Call", may: () => MAY_CALL.some((name) => session.can(name)), make: callView, watched: true };
 const ACCOUNT = { at: "account", label: "Your account", may: () => true, make: account };
 
 export class Shell {
   #view = null;
   #stops = [];
   #awaitingPlace = 0;
+  #watched = false;
   #links = new Map();
   #own;
 
@@ -76,7 +79,7 @@ export class Shell {
       el("div", { id: "said", class: "toasts", role: "status" }));
     this.#listen(window, "hashchange", () => this.#go());
     this.#listen(document, "keydown", (event) => this.#onKey(event));
-    this.#stops.push(live.listen((keys) => this.#show(keys)));
+    this.#stops.push(live.listen((keys) => this.#show(keys)), staySignedIn(() => this.#watched));
     this.#show(new Set(["*all"]));
     this.#go();
   }
@@ -102,6 +105,7 @@ export class Shell {
       this.#go();
       return;
     }
+    this.#watched = Boolean(found?.watched);
     this.#view?.close?.();
     this.#view = found ? found.make(...rest) : { node: el("p", { class: "plain" }, "Your role opens no view of this console."), title: "Console" };
     replace(this.main, this.#view.node);
@@ -120,7 +124,9 @@ export class Shell {
 
   #show(keys) {
     if (keys.has("*connection") || keys.has("*all")) {
-      setText(this.connection, !live.connected ? "Reconnecting…" : live.gatewayUp ? "Live" : "Gateway is silent");
+      const asOf = live.staleSince === null ? "" : ` As of ${time(live.staleSince)}`;
+      setText(this.connection, !live.connected ? `Reconnecting…${asOf}` : live.gatewayUp ? "Live" : `Gateway is silent${asOf && `.${asOf}`}`);
+      setAttribute(this.main, "data-stale", session.can("live") && live.staleSince !== null ? "" : null);
       setAttribute(this.connection, "data-on", live.connected && live.gatewayUp ? "" : null);
     }
     if (keys.has("*answering") || keys.has("*all")) {
