@@ -15,6 +15,7 @@ from voice_agent.console.gateway_link import call_path
 from voice_agent.console.live_api import call_id_of, live_turns, stream
 from voice_agent.console.roles import Permission
 
+_OF_TURN = ("turn_id", "index", "caller", "agent")
 _OF_CALL = frozenset({"call_changed", "call_ended", "turn", "suggestions"})
 
 
@@ -50,8 +51,7 @@ class HandoffApi:
         live = live_turns(self._desk, call_id, words=True)
         if live:
             screen["turns"] = [
-                {"caller": each.get("caller", ""), "agent": each.get("agent", "")}
-                for each in live[-8:]
+                {key: each[key] for key in _OF_TURN if key in each} for each in live[-8:]
             ]
         screen["suggestions"] = self._desk.live.state.suggestions.get(call_id, [])
         return web.json_response(screen)

@@ -254,7 +254,7 @@ class FakeConsole:
         if live is None and not known:
             return _error(404, "not_found", "There is no such call.")
         call = known.get("call", {}) | (live or {}) | {"live": live is not None}
-        rest = {"turns": [], "brief": None, "recording": None, "suggestions": []}
+        rest: Json = {"turns": [], "brief": None, "recording": None, "suggestions": []}
         return web.json_response(rest | known | {"call": call})
 
     async def _recording(self, _: web.Request) -> web.Response:

@@ -94,7 +94,7 @@ async def test_the_assistants_transcript_and_passages_reach_the_screen(stage: St
     suggested = {"passages": passages}
     state.apply({"event": "turn", "call_id": "c1", "kind": "suggestion", "data": suggested}, 0)
     screen = await (await stage.signed_in(Role.AGENT)).get("/api/handoffs/c1")
-    assert screen["turns"][-1]["caller"] == "And the lamp?"
+    assert screen["turns"][-1] == {"turn_id": "t9", "caller": "And the lamp?", "agent": ""}
     assert screen["suggestions"] == passages
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.voice_agent.console.fake_console import PASSWORD, FakeConsole, a_call
 from tests.voice_agent.console.page_stage import EVIL, TURNS, a_floor, looking_at
@@ -222,6 +222,40 @@ async def test_a_call_shows_what_was_heard_and_what_stands_behind_it(tmp_path: P
         await expect(page.get_by_role("button", name="Take over")).to_be_hidden()
         assert await page.locator("img").count() == 0
         assert tab.complaints == []
+
+
+async def test_turns_that_were_told_while_the_stream_was_broken_are_not_missing(
+    tmp_path: Path,
+) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path, "#/calls/c0") as tab:
+        turns = tab.page.locator("[data-turn]")
+        await expect(turns).to_have_count(2)
+        await expect(tab.page.locator(".connection")).to_have_text("Live")
+        missed = {"turn_id": "t3", "index": 3, "at_ms": 30_000, "caller": "And on Sundays?"}
+        console.details["c0"] |= {"turns": [*TURNS, missed]}
+        console.drop_listeners()
+        await expect(turns).to_have_count(3)
+        await expect(turns.nth(2)).to_contain_text("And on Sundays?")
+
+
+async def test_a_turn_that_is_told_while_the_call_is_fetched_is_not_missing(tmp_path: Path) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path) as tab:
+        page = tab.page
+        await expect(page.locator("tbody tr")).to_have_count(12)
+
+        async def tell_meanwhile(route: Route) -> None:
+            answer = await route.fetch()
+            told = {"turn_id": "t3", "index": 3, "at_ms": 30_000, "caller": "And on Sundays?"}
+            console.tell(event="turn", call_id="c0", turn=told)
+            console.alarm(id="a9", severity="critical", call_id="c9", message="Told after it")
+            await expect(page.get_by_role("region", name="Alarms")).to_contain_text("Told after it")
+            await route.fulfill(response=answer)
+
+        await page.route("**/api/calls/c0", tell_meanwhile, times=1)
+        await page.goto(f"{console.url}/#/calls/c0")
+        await expect(page.locator("[data-turn]")).to_have_count(3)
 
 
 async def test_a_call_that_is_not_there_is_explained(tmp_path: Path) -> None:

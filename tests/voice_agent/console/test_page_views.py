@@ -273,6 +273,33 @@ async def test_a_declined_handoff_goes_on_to_the_next(tmp_path: Path) -> None:
         await expect(page.locator(".handoff .state")).to_have_text("Over")
 
 
+async def test_a_human_agent_whose_stream_is_refused_is_told_and_catches_up(tmp_path: Path) -> None:
+    console = a_floor()
+    a_handoff(console)
+    console.permissions = ["handoff"]
+    async with looking_at(console, tmp_path, "#/handoffs/c3") as tab:
+        page = tab.page
+        lost = page.get_by_text("The console does not answer. Trying again…")
+        await expect(page.locator("[data-turn]")).to_have_count(1)
+        await expect(lost).to_be_hidden()
+        console.refusals["/handoffs/c3/events"] = (503, "down", "Down")
+        console.drop_listeners()
+        await expect(lost).to_be_visible()
+        missed = {"turn_id": "t9", "caller": "And the lamp?", "agent": "It is free."}
+        console.handoffs["c3"] |= {"turns": [missed], "state": "accepted"}
+        console.refusals.clear()
+        await expect(page.locator("[data-turn]").last).to_contain_text(
+            "And the lamp?", timeout=20_000
+        )
+        await expect(lost).to_be_hidden()
+        await expect(page.locator(".handoff .state")).to_have_text("With you")
+        console.handoffs.clear()
+        console.drop_listeners()
+        console.refusals["/handoffs/c3/events"] = (404, "not_found", "Not handed over.")
+        # a browser takes its time before it tries again
+        await expect(page.locator(".handoff .state")).to_have_text("Over", timeout=20_000)
+
+
 async def test_the_audit_log_says_whether_its_chain_holds(tmp_path: Path) -> None:
     console = a_floor()
     people(console)

@@ -22,10 +22,13 @@ class CallView {
   #stops = [];
   #call = null;
   #closed = false;
+  // What happens while the server is asked is put on top of its answer.
+  #meanwhile = new Set();
 
   constructor(id) {
     this.id = id;
     this.node = el("div", { class: "call" }, el("p", { class: "plain muted" }, "Loading…"));
+    this.#stops.push(live.listenToTurns(id, (news) => this.#news(news)));
     this.#load();
   }
 
@@ -49,18 +52,39 @@ class CallView {
     } else if (this.supervise?.key(event.key)) event.preventDefault();
   }
 
-  async #load() {
-    let answer;
+  async #ask(take) {
+    const missed = [];
+    this.#meanwhile.add(missed);
     try {
-      answer = await get(callPath(this.id));
+      const answer = await get(callPath(this.id));
+      if (this.#closed) return;
+      take(answer);
+    } finally {
+      this.#meanwhile.delete(missed);
+    }
+    for (const news of missed) this.#news(news);
+  }
+
+  async #load() {
+    try {
+      await this.#ask((answer) => this.#take(answer));
     } catch (error) {
       if (this.#closed) return;
       replace(this.node, el("div", { class: "plain", role: "alert" },
         el("h1", {}, error.status === 404 ? "No such call" : "The call cannot be shown"), el("p", {}, error.message),
         el("a", { class: "button", href: "#/live" }, "To the live board")));
-      return;
     }
-    if (this.#closed) return;
+  }
+
+  // After a break of the stream nobody tells what happened meanwhile.
+  #catchUp() {
+    this.#ask((answer) => {
+      for (const turn of answer.turns ?? []) this.transcript.put(turn);
+      if (answer.suggestions?.length) this.suggestions.show(answer.suggestions);
+    }).catch(() => {}); // the next snapshot asks again
+  }
+
+  #take(answer) {
     this.#call = { call_id: this.id, ...answer.call, ...live.calls.get(this.id) };
     this.recorded = answer.recorded;
     this.going = answer.call?.live ?? live.calls.has(this.id);
@@ -94,13 +118,16 @@ class CallView {
     this.#stops.push(
       live.listen((keys) => {
         if (keys.has(this.id) || keys.has("*all")) this.#refresh();
+        if (keys.has("*all") && live.connected && this.going) this.#catchUp();
       }),
-      live.listenToTurns(this.id, (news) => this.#news(news)),
       everySecond(() => this.#tick()),
     );
   }
 
-  #news({ turn, suggestions, ended, call }) {
+  #news(news) {
+    for (const missed of this.#meanwhile) missed.push(news);
+    if (!this.transcript) return;
+    const { turn, suggestions, ended, call } = news;
     if (turn) this.transcript.put(turn);
     if (suggestions) this.suggestions.show(suggestions);
     if (ended) {

@@ -11,6 +11,7 @@ import { Transcript } from "./transcript.js";
 import { NONE, REASONS, callerOf, clock, plain, word } from "./words.js";
 
 const ASK_MS = 2000;
+const RETRY_MS = 2000;
 const OPEN = ["offered", "asked", "ringing", "answered", "waiting", "queued", "announcing"];
 const STATES = {
   offered: "Ringing you", ringing: "Ringing you", answered: "On your phone", accepted: "With you", bridged: "With you", connected: "With you", talking: "With you",
@@ -18,6 +19,11 @@ const STATES = {
 };
 
 const path = (id, what = "") => `/api/handoffs/${encodeURIComponent(id)}${what ? `/${what}` : ""}`;
+
+// Said while the console does not answer: what is shown may not be so any more.
+function lostNote() {
+  return el("p", { class: "problem", role: "status", hidden: true }, "The console does not answer. Trying again…");
+}
 
 export function handoffs(id = "") {
   return id ? new Handoff(id) : new Handoffs();
@@ -29,7 +35,8 @@ class Handoffs {
   constructor() {
     this.list = el("div", { role: "status" });
     this.fetched = new Fetched(this.list);
-    this.node = el("div", { class: "page" }, el("h1", {}, "Callers for a person"), this.list);
+    this.lost = lostNote();
+    this.node = el("div", { class: "page" }, el("h1", {}, "Callers for a person"), this.lost, this.list);
     this.#load();
     const stopListening = live.listen((keys) => {
       if ([...keys].some((key) => this.#matters(key))) this.#load();
@@ -47,6 +54,7 @@ class Handoffs {
   // Asks again; what is on screen, and who has the focus, changes only with the answer.
   async #look() {
     const found = await get("/api/handoffs").catch(() => null);
+    this.lost.hidden = Boolean(found);
     if (found && JSON.stringify(found) !== this.shown) this.#load();
   }
 
@@ -89,10 +97,17 @@ class Handoff {
   #brief = {};
   #told = "";
   #closed = false;
+  #source = null;
+  #retry = 0;
+  #lostOnce = false;
+  // Told before the answer that it belongs to.
+  #early = [];
 
   constructor(id) {
     this.id = id;
     this.node = el("div", { class: "page handoff" }, el("p", { class: "plain muted" }, "Loading…"));
+    this.lost = lostNote();
+    this.#follow();
     this.#load();
   }
 
@@ -112,6 +127,7 @@ class Handoff {
     try {
       this.#brief = await get(path(this.id));
     } catch (error) {
+      this.#source?.close();
       if (!this.#closed) replace(this.node, el("div", { class: "plain", role: "alert" }, el("h1", {}, "No such handoff"), el("p", {}, error.message), el("a", { class: "button", href: "#/handoffs" }, "All handoffs")));
       return;
     }
@@ -123,10 +139,11 @@ class Handoff {
     this.state = el("p", { class: "state", role: "status" });
     this.wait = el("span", { class: "figure" });
     this.transcript = new Transcript(() => {}, true);
-    (brief.turns ?? []).forEach((turn, at) => this.transcript.put({ turn_id: `last-${at}`, index: at, ...asTurn(turn) }));
+    (brief.turns ?? []).forEach((turn, at) => this.transcript.put({ turn_id: `last-${at}`, ...inPlace(asTurn(turn), at) }));
     this.suggestions = new Suggestions(() => {}, false);
     this.suggestions.show(brief.suggestions);
     replace(this.node,
+      this.lost,
       el("header", { class: "call-head" },
         el("div", { class: "grow" }, el("div", { class: "row" }, el("h1", {}, brief.who || callerOf({ caller: brief.number })), this.state, this.wait),
           el("p", { class: "muted" }, [brief.number, word(REASONS, brief.reason)].filter(Boolean).join("  ·  "))),
@@ -134,18 +151,16 @@ class Handoff {
       el("div", { class: "handoff-body" },
         el("div", {}, new Story(brief).node, this.suggestions.node),
         el("section", { "aria-label": "Last turns" }, el("h2", {}, "Last turns"), this.transcript.node)));
-    this.#stops.push(
-      everySecond(() => this.#tick()),
-      live.listenToTurns(this.id, (news) => this.#news(news)),
-    );
+    this.#stops.push(everySecond(() => this.#tick()));
     this.#told = live.calls.get(this.id)?.handoff?.state ?? "ringing";
     this.#show(brief.state);
-    this.#follow();
+    for (const event of this.#early.splice(0)) this.#hear(event);
+    if (this.#source?.readyState === EventSource.CLOSED) this.#tryAgain();
   }
 
   // The agent stays as a silent assistant: its transcript and passages go on after the handoff.
   #news({ turn, suggestions, ended }) {
-    if (turn) this.transcript.put({ ...turn, at_ms: undefined, index: 1000 + (turn.index ?? 0) });
+    if (turn) this.transcript.put(inPlace(turn));
     if (suggestions) this.suggestions.show(suggestions);
     if (ended) this.#show("over");
   }
@@ -153,24 +168,84 @@ class Handoff {
   // A human agent does not watch the live board, and so has a stream of this one call.
   #follow() {
     if (session.can("live")) {
-      this.#stops.push(live.listen((keys) => {
+      this.#stops.push(live.listenToTurns(this.id, (news) => {
+        if (this.transcript) this.#news(news);
+        else this.#early.push({ event: news.turn ? "turn" : news.ended ? "call_ended" : "suggestions", ...news });
+      }), live.listen((keys) => {
+        if (!this.transcript) return;
         if (keys.has(this.id)) this.#moved(live.calls.get(this.id));
+        if (keys.has("*all") && live.connected) this.#catchUp().catch(() => {});
       }));
       return;
     }
+    this.#open();
+    this.#stops.push(() => this.#source?.close(), () => clearTimeout(this.#retry));
+  }
+
+  #open() {
+    this.#source?.close();
     const source = new EventSource(path(this.id, "events"));
-    source.onmessage = ({ data }) => {
-      let event;
-      try {
-        event = JSON.parse(data);
-      } catch {
-        return;
-      }
-      if (["turn", "suggestions"].includes(event.event)) this.#news(event);
-      else if (event.event === "call_ended") this.#news({ ended: true });
-      else this.#moved(event.call);
+    this.#source = source;
+    let opened = false;
+    source.onopen = () => {
+      this.lost.hidden = true;
+      // Subscribed again, and what happened in between is asked for.
+      if (this.transcript && (opened || this.#lostOnce)) this.#catchUp().catch(() => {});
+      opened = true;
     };
-    this.#stops.push(() => source.close());
+    // The browser tries again by itself, but not once it was refused.
+    source.onerror = () => {
+      this.#lostOnce = true;
+      if (this.#over) return;
+      this.lost.hidden = false;
+      if (source.readyState === EventSource.CLOSED && this.transcript) this.#tryAgain();
+    };
+    source.onmessage = ({ data }) => {
+      try {
+        this.#hear(JSON.parse(data));
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error;
+      }
+    };
+  }
+
+  #hear(event) {
+    if (!this.transcript) this.#early.push(event);
+    else if (["turn", "suggestions"].includes(event.event)) this.#news(event);
+    else if (event.event === "call_ended") this.#news({ ended: true });
+    else this.#moved(event.call);
+  }
+
+  #tryAgain() {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#again(), RETRY_MS);
+  }
+
+  async #again() {
+    if (this.#closed || this.#over) return;
+    try {
+      await this.#catchUp();
+    } catch (error) {
+      if (error.status === 404) this.#show("over");
+      else if (error.status !== 401) this.#tryAgain();
+      return;
+    }
+    if (!this.#closed && !this.#over) this.#open();
+  }
+
+  // What was missed, from the server; what is told meanwhile is newer than its answer.
+  async #catchUp() {
+    const before = this.stateName;
+    const brief = await get(path(this.id));
+    if (this.#closed) return;
+    for (const turn of brief.turns ?? []) if (turn.turn_id) this.transcript.put(inPlace(turn));
+    if (brief.suggestions?.length) this.suggestions.show(brief.suggestions);
+    const clicked = before === "accepted" && brief.state === "offered";
+    if (this.stateName === before && !clicked) this.#show(brief.state);
+  }
+
+  get #over() {
+    return this.stateName === "over";
   }
 
   // What the gateway says of it. A click is ahead of that, but not of what comes after: who accepts
@@ -199,6 +274,10 @@ class Handoff {
     setText(this.state, STATES[state] ?? plain(state));
     this.state.dataset.stage = OPEN.includes(state) ? "waiting" : STATES[state] === "With you" ? "bridged" : "ended";
     this.decide.hidden = !OPEN.includes(state);
+    if (state === "over") {
+      this.#source?.close();
+      this.lost.hidden = true;
+    }
     if (!this.decide.hidden) this.accept.disabled = this.decline.disabled = false;
     this.#tick();
   }
@@ -207,6 +286,11 @@ class Handoff {
     const waits = !this.decide.hidden && this.#brief.waiting_since;
     setText(this.wait, waits ? clock(live.now() - this.#brief.waiting_since) : "");
   }
+}
+
+// Turns of the brief first, then those of the live call in their order.
+function inPlace(turn, at = 0) {
+  return { ...turn, at_ms: undefined, index: turn.turn_id ? 1000 + (turn.index ?? at) : at };
 }
 
 function asTurn(turn) {
