@@ -13,6 +13,7 @@ import structlog
 
 from telephony import metrics
 from telephony.call import (
+    REPLACED,
     TRANSFERRED,
     CallStage,
     DigitPressed,
@@ -371,7 +372,9 @@ class HandOver:
             if telling.done() and not telling.result() and not self._decision.done():
                 raise PersonNotReached("no_answer")
             if self._line.means(place.settings.transfer) == "replaces":
-                if await self._line.hand_to(leg):
+                handed = await self._line.hand_to(leg)
+                # Their call was replaced by the caller's, though the line has not told us yet.
+                if handed or (watching.done() and watching.result().reason == REPLACED):
                     self.note_transferred()
                     return BridgeEnded(TRANSFERRED, lost=False)
                 if watching.done():

@@ -253,6 +253,18 @@ async def test_a_person_who_leaves_while_the_line_fails_is_followed_by_the_next(
         assert rung(stage) == [ONE, TWO]
 
 
+async def test_a_person_whose_call_the_callers_line_has_replaced_has_the_caller() -> None:
+    async with staged(**queue("replaces")) as stage:
+        caller = AbleLeg()
+        agent, person = await accepted(stage, caller)
+        await stage.clock.advance_until(lambda: caller.asked)
+        person.tell(LegEnded(REPLACED))
+        await stage.clock.advance_until(lambda: stage.calls[0].done(), limit_s=9)
+        assert last_state(agent) == "transferred"
+        assert rung(stage) == [ONE]
+        assert caller.hung_up == ["transferred"]
+
+
 async def test_a_person_whose_place_another_call_takes_leaves_the_caller_with_the_agent() -> None:
     async with staged(**queue("bridge")) as stage:
         caller = FakeLeg()
