@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 import time
 from dataclasses import asdict
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -26,9 +27,11 @@ def verify_command(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = Fal
     if json:
         typer.echo(json_module.dumps(asdict(verdict)))
     elif verdict.fault:
-        typer.echo(verdict.fault, err=True)
+        typer.echo("\n".join(verdict.faults), err=True)
     else:
         signed = "signed" if verdict.signed else "not signed: set the key named in the settings"
+        if verdict.unsigned:
+            signed += f" but for the first {verdict.unsigned}, from before the key was set"
         typer.echo(f"whole: {verdict.entries} entries, {signed}")
     raise typer.Exit(1 if verdict.fault else 0)
 
@@ -45,7 +48,7 @@ def show_command(
     """
     from voice_agent.console.app import audit_log
 
-    entries = list(audit_log(read_settings(config)).entries())[-last:]
+    entries = list(islice(audit_log(read_settings(config)).newest(), last))[::-1]
     if json:
         typer.echo(json_module.dumps([asdict(entry) for entry in entries], indent=2))
         return

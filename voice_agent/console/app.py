@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import structlog
@@ -15,7 +15,7 @@ from voice_agent.console.access import Door, add_security_headers
 from voice_agent.console.account_api import AccountApi
 from voice_agent.console.accounts import Accounts
 from voice_agent.console.answering_api import AnsweringApi
-from voice_agent.console.audit import AuditLog
+from voice_agent.console.audit import AuditLog, Entry
 from voice_agent.console.board_state import BoardState
 from voice_agent.console.boards_api import BoardsApi
 from voice_agent.console.desk import Desk
@@ -41,10 +41,15 @@ log = structlog.get_logger(__name__)
 PAGE_FOLDER = Path(__file__).parent / "page"
 
 
-def audit_log(settings: Settings) -> AuditLog:
-    """The audit log of a configuration."""
+def audit_log(settings: Settings, witness: Callable[[Entry], None] | None = None) -> AuditLog:
+    """The audit log of a configuration; ``witness`` is told what is added."""
     console = settings.console
-    return AuditLog(console.folder / "audit.jsonl", secret(console.audit_key_env))
+    return AuditLog(console.folder / "audit.jsonl", secret(console.audit_key_env), witness)
+
+
+def _witness(entry: Entry) -> None:
+    """Another place than the log's own folder that knows how far it went, and no more of it."""
+    log.info("audit_entry", seq=entry.seq, hash=entry.hash)
 
 
 def accounts(settings: Settings) -> Accounts:
@@ -72,7 +77,7 @@ class Console:
         self.desk = Desk(
             settings,
             people,
-            audit_log(settings),
+            audit_log(settings, _witness),
             door,
             link,
             LiveBoard(link, BoardState(console.alarms), console.listeners),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from voice_agent.console.audit_chain import Verdict
 from voice_agent.console.costs import costs_of
 from voice_agent.console.facts import Facts, over_time, percentile, share
 from voice_agent.console.settings import CostSettings
@@ -265,7 +266,7 @@ def compliance(
     recordings: Sequence[tuple[float, int]],
     recording_on: bool,
     users: Sequence[tuple[str, str, bool, int]],
-    audit: tuple[int, str, bool],
+    audit: Verdict,
     acts: Mapping[str, int],
     policy: str,
     deleted: Sequence[Deletion],
@@ -275,7 +276,7 @@ def compliance(
     Args:
         recordings: time (seconds since 1970) and size in bytes of each.
         users: name, role, whether they have a second factor, open sessions.
-        audit: number of entries, its fault (empty: whole), whether it is signed.
+        audit: whether the audit log is whole.
         acts: how often which act is in the audit log, within the period.
         policy: how long what is kept, in words.
         deleted: what was deleted within the period, oldest first.
@@ -309,9 +310,8 @@ def compliance(
             tile("Personal data masked", masked, "", "", "pieces in what callers said"),
             tile("Stopped by a guard", refused["refuse"]),
             tile(
-                "Audit log", "whole" if not audit[1] else "broken", "",
-                "bad" if audit[1] else "good",
-                audit[1] or f"{audit[0]} entries, {'signed' if audit[2] else 'not signed'}",
+                "Audit log", "whole" if not audit.fault else "broken", "",
+                "bad" if audit.fault else "good", audit.fault or _signed(audit),
             ),
             tile("Users without a second factor", len(without), "", "bad" if without else "good"),
         ],
@@ -332,6 +332,13 @@ def compliance(
             ),
         ],
     )  # fmt: skip
+
+
+def _signed(audit: Verdict) -> str:
+    if not audit.signed:
+        return f"{audit.entries} entries, not signed"
+    before = f" but for the first {audit.unsigned}" if audit.unsigned else ""
+    return f"{audit.entries} entries, signed{before}"
 
 
 def _moment(at: float) -> str:

@@ -98,7 +98,7 @@ class BoardsApi:
                 continue  # deleted meanwhile
             found.append((stat.st_mtime, stat.st_size))
         kept = self._desk.settings.records
-        acts = [each for each in self._desk.audit.entries() if each.at >= facts.since]
+        acts = self._desk.audit.since(facts.since)
         return boards.compliance(
             facts,
             recordings=found,
@@ -107,7 +107,7 @@ class BoardsApi:
                 (user.name, user.role.value, bool(user.totp) or not user.password, sessions)
                 for user, sessions in self._desk.accounts.users()
             ],
-            audit=(verdict.entries, verdict.fault, verdict.signed),
+            audit=verdict,
             acts=Counter(each.action for each in acts),
             policy=policy_of(kept.keep_days, kept.keep_recordings_days),
             deleted=deletions(acts, facts.since),

@@ -143,7 +143,9 @@ class PeopleApi:
                 "pages": -(-total // AUDIT_PAGE),
                 "verified": not verdict.fault,
                 "fault": verdict.fault,
+                "faults": verdict.faults,
                 "signed": verdict.signed,
+                "unsigned": verdict.unsigned,
             }
         )  # fmt: skip
 

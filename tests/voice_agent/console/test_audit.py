@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +83,179 @@ def test_a_crash_between_line_and_note_is_no_tampering(tmp_path: Path) -> None:
     assert log.verify().fault == ""
     log.add("kim", "supervisor", "end", "call-10")
     assert log.verify().entries == 5
+
+
+KEY = "the real key"
+
+
+def whole_lines(path: Path) -> list[str]:
+    return path.read_text().splitlines(keepends=True)
+
+
+@pytest.mark.parametrize("key", ["", KEY])
+def test_a_line_cut_short_by_a_crash_is_no_tampering_and_goes_with_the_next(
+    tmp_path: Path, key: str
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = filled(path, 3, key)
+    with path.open("a") as file:
+        file.write('{"seq": 4, "at": 17')
+    assert log.verify().fault == ""
+    log.add("kim", "supervisor", "end", "call-9")
+    assert [each.target for each in log.entries()][-1] == "call-9"
+    assert (log.verify().entries, log.verify().fault) == (4, "")
+
+
+def test_a_whole_line_without_its_end_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = filled(path, 3)
+    path.write_text(path.read_text().rstrip("\n"))
+    log.add("kim", "supervisor", "end", "call-9")
+    assert (log.verify().entries, log.verify().fault) == (4, "")
+
+
+@pytest.mark.parametrize("call", ["write", "fsync"])
+def test_what_a_full_disk_took_half_of_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = filled(path, 3)
+    before, write = path.read_bytes(), os.write
+
+    def short(descriptor: int, data: bytes = b"") -> int:
+        if call == "fsync":
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data[:20])
+
+    monkeypatch.setattr(os, call, short)
+    with pytest.raises(AuditUnwritable):
+        log.add("kim", "supervisor", "end", "call-9")
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    log.add("kim", "supervisor", "end", "call-10")
+    assert log.verify().fault == ""
+
+
+def test_a_key_that_is_set_later_signs_from_then_on(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    filled(path, 3)
+    log = AuditLog(path, KEY)
+    assert "nothing is signed" in log.verify().fault
+    log.add("kim", "supervisor", "end", "call-9")
+    verdict = log.verify()
+    assert (verdict.fault, verdict.signed, verdict.unsigned, verdict.entries) == ("", True, 3, 5)
+    assert [each.action for each in log.entries()][-2:] == ["signing_began", "end"]
+    changed_line = whole_lines(path)[1].replace("call-1", "call-7")
+    path.write_text("".join([whole_lines(path)[0], changed_line, *whole_lines(path)[2:]]))
+    assert "line 2" in log.verify().fault
+
+
+@pytest.mark.parametrize(("key", "said"), [("", "set VOICE_AGENT_AUDIT_KEY"), ("old", "another")])
+def test_who_has_not_the_key_adds_nothing_that_would_break_the_chain(
+    tmp_path: Path, key: str, said: str
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = filled(path, key=KEY)
+    with pytest.raises(AuditUnwritable, match=said):
+        AuditLog(path, key).add("root", "", "user_added", "eve")
+    assert log.verify().fault == ""
+
+
+def test_every_fault_is_told_and_not_the_first_alone(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = filled(path, 6)
+    lines = whole_lines(path)
+    lines[1] = lines[1].replace("call-1", "call-7")
+    del lines[3]
+    path.write_text("".join(lines))
+    verdict = log.verify()
+    assert [each.partition(":")[0] for each in verdict.faults] == [
+        "line 2 was changed, or signed with another key",
+        "line 4",
+    ]
+    assert verdict.fault.endswith("(and 1 more)")
+
+
+def cut_off(path: Path) -> str:
+    """The last two lines go, and the note of the end is made to say so; what it said before."""
+    lines, head = whole_lines(path), path.with_suffix(".head")
+    said = head.read_text()
+    path.write_text("".join(lines[:-2]))
+    last = json.loads(lines[-3])
+    head.write_text(json.dumps(json.loads(said) | {"seq": last["seq"], "hash": last["hash"]}))
+    return said
+
+
+def test_lines_cut_off_the_end_are_noticed_though_the_note_was_written_anew(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = filled(path, key=KEY)
+    cut_off(path)
+    assert "not made with the key" in log.verify().fault
+    log.add("kim", "supervisor", "end", "call-9")
+    assert "end_note_missing" in [each.action for each in log.entries()], "it stays on record"
+
+
+def test_an_end_that_was_cut_off_is_not_covered_by_what_is_added(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = filled(path, key=KEY)
+    path.with_suffix(".head").write_text(cut_off(path))
+    log.add("kim", "supervisor", "end", "call-9")
+    assert "entry 4 is missing" in log.verify().fault
+
+
+def test_a_change_whose_time_was_set_back_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = filled(path)
+    assert log.verify().fault == ""
+    seen = path.stat()
+    with path.open("r+") as file:
+        file.write(path.read_text().replace("call-1", "call-7"))
+    os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert log.verify().fault
+
+
+def test_a_witness_is_told_number_and_hash_of_every_line(tmp_path: Path) -> None:
+    told: list[tuple[int, str]] = []
+    log = AuditLog(
+        tmp_path / "audit.jsonl", KEY, lambda entry: told.append((entry.seq, entry.hash))
+    )
+    for number in range(3):
+        log.add("kim", "supervisor", "listen", f"call-{number}")
+    assert told == [(each.seq, each.hash) for each in log.entries()]
+
+
+def test_a_lock_that_is_not_given_back_is_waited_for_no_longer_than_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voice_agent.console.audit.LOCK_PATIENCE_S", 0.02)
+    path = tmp_path / "audit.jsonl"
+    log = filled(path)
+    with path.open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(AuditUnwritable, match="another process"):
+            log.add("kim", "supervisor", "listen", "call-9")
+
+
+def test_words_that_are_no_text_are_refused_and_not_failed_on(tmp_path: Path) -> None:
+    log = filled(tmp_path / "audit.jsonl")
+    with pytest.raises(AuditUnwritable):
+        log.add("kim", "supervisor", "steer", "c", text="\ud800")
+    assert log.verify().entries == 5
+
+
+def test_the_newest_are_read_from_the_end_however_long_the_lines_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = filled(path, 30)
+    monkeypatch.setattr("voice_agent.console.audit._BLOCK_BYTES", 100)
+    assert [each.seq for each in log.newest()] == list(range(30, 0, -1))
+    entries, total = log.page(2, 10)
+    assert ([each.seq for each in entries], total) == (list(range(20, 10, -1)), 30)
+    middle = next(each for each in log.entries() if each.seq == 15).at
+    assert [each.seq for each in log.since(middle)][-15:] == list(range(16, 31))
 
 
 def test_many_writers_make_one_chain(tmp_path: Path) -> None:

@@ -307,9 +307,14 @@ async def test_the_audit_log_says_whether_its_chain_holds(tmp_path: Path) -> Non
         page = tab.page
         await expect(page.get_by_text("The chain holds")).to_be_visible()
         await expect(page.get_by_role("table", name="Audit log")).to_contain_text(EVIL)
-        console.answers["/api/audit"] = console.answers["/api/audit"] | {"verified": False}
+        await expect(page.get_by_text("Not signed")).to_be_visible()
+        console.answers["/api/audit"] = console.answers["/api/audit"] | {
+            "verified": False, "faults": ["line 7 was changed"], "signed": True, "unsigned": 3,
+        }  # fmt: skip
         await page.reload()
         await expect(page.get_by_text("The chain is broken")).to_be_visible()
+        await expect(page.get_by_text("line 7 was changed")).to_be_visible()
+        await expect(page.get_by_text("the first 3 entries")).to_be_visible()
         assert tab.complaints == []
 
 

@@ -11,7 +11,9 @@ export function audit() {
   const load = (page) => fetched.show(() => get("/api/audit", { page }), (answer) => [
     el("p", {}, answer.verified === false
       ? el("span", { class: "tag", data: { tone: "bad" } }, "The chain is broken: the log was changed")
-      : answer.verified ? el("span", { class: "tag", data: { tone: "good" } }, "The chain holds") : null),
+      : answer.verified ? el("span", { class: "tag", data: { tone: "good" } }, "The chain holds") : null,
+      el("span", { class: "muted" }, ` ${signature(answer)}`)),
+    (answer.faults ?? []).length ? el("ul", {}, answer.faults.map((each) => el("li", {}, each))) : null,
     (answer.entries ?? []).length ? table("Audit log", [["No.", "figure"], ["When"], ["Who"], ["Did"], ["To"], ["Detail", "wide"], ["Hash"]], answer.entries.map((entry) => [
       String(entry.seq ?? NONE), day(entry.at), `${entry.user ?? NONE}${entry.role ? ` (${entry.role})` : ""}`, plain(entry.action?.replaceAll(".", " ")), entry.target || NONE, detail(entry.detail),
       el("code", { title: entry.hash ?? "" }, (entry.hash ?? "").slice(0, 10)),
@@ -20,6 +22,11 @@ export function audit() {
   ]);
   load(1);
   return { title: "Audit", node: el("div", { class: "page" }, el("h1", {}, "Audit log"), content) };
+}
+
+function signature({ signed, unsigned }) {
+  if (!signed) return "Not signed: whoever may write the file could write all of it anew.";
+  return unsigned ? `Signed, but for the first ${unsigned} entries from before the key was set.` : "Signed.";
 }
 
 function detail(value) {
