@@ -20,6 +20,10 @@ from telephony.settings import GatewaySettings
 log = structlog.get_logger(__name__)
 
 
+class CallOver(RuntimeError):
+    """Something was to begin for a call that has just ended: no failure of anybody's."""
+
+
 class CallLife:
     """From the first task to the last. A task that fails ends the call."""
 
@@ -38,6 +42,8 @@ class CallLife:
                 await self.over.wait()
                 for task in self._tasks:
                     task.cancel()
+        except* CallOver:
+            log.debug("began_too_late")
         except* Exception as errors:
             for error in errors.exceptions:
                 log.error("call_failed", exc_info=error)
@@ -47,11 +53,14 @@ class CallLife:
         """Run something that must end with the call.
 
         Raises:
-            RuntimeError: the call is over.
+            CallOver: the call is over: nothing would end it any more.
         """
+        if self.over.is_set():
+            work.close()
+            raise CallOver
         task = self._group.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._note_done)
         return task
 
     def end(self, outcome: str) -> None:
@@ -59,6 +68,11 @@ class CallLife:
         if not self.over.is_set():
             self.outcome = outcome
             self.over.set()
+
+    def _note_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.end("failed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ class CallSession:
         """Run something that must end with the call.
 
         Raises:
-            RuntimeError: the call is over.
+            CallOver: the call is over.
         """
         return self._life.spawn(work)
 
