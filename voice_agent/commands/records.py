@@ -66,12 +66,11 @@ def export_command(
 
     Example: voice-agent records export --number 15551234567 --to caller.zip
     """
-    from voice_agent.console.privacy_api import places_of
+    from voice_agent.console.privacy_api import fingerprint, places_of
     from voice_agent.records.privacy import export
-    from voice_agent.records.traces import number_in
 
     settings = read_settings(config)
-    note(settings, "exported", number_in(number))
+    note(settings, "exported", fingerprint(settings, number))
     packed = export(places_of(settings), number)
     if packed is None:
         typer.echo("nothing is recorded of that caller", err=True)
@@ -96,9 +95,9 @@ def erase_command(
     from voice_agent.records.privacy import erase
 
     settings = read_settings(config)
-    note(settings, "erased", fingerprint(number), reason=reason)
+    note(settings, "erased", fingerprint(settings, number), reason=reason)
     report = erase(places_of(settings), number)
-    note(settings, "erasure_done", fingerprint(number), reason=reason, **report.as_dict())
+    note(settings, "erasure_done", fingerprint(settings, number), reason=reason, **report.as_dict())
     _say(report, json=json, what="deleted")
     raise typer.Exit(1 if report.failed else 0)
 

@@ -26,6 +26,7 @@ from voice_agent.console.grading_api import GradingApi
 from voice_agent.console.handoff_api import HandoffApi
 from voice_agent.console.history import History
 from voice_agent.console.history_api import HistoryApi
+from voice_agent.console.interventions import Interventions
 from voice_agent.console.live import LiveBoard
 from voice_agent.console.live_api import LiveApi
 from voice_agent.console.oidc import OidcApi
@@ -83,6 +84,7 @@ class Console:
             LiveBoard(link, BoardState(console.alarms), console.listeners),
             History(settings.records.path, settings.actions.journal, _recordings(settings)),
             Grades(console.folder / "grades.sqlite", console.evaluation, console.verified_answers),
+            Interventions(console.folder / "interventions.sqlite"),
         )
         self._supervision = SupervisionWatch(self.desk.live, people, link, self.desk.audit)
         sign_in = SignIn(self.desk)

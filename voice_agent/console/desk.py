@@ -18,6 +18,7 @@ from voice_agent.console.endpoints import signed_in
 from voice_agent.console.gateway_link import GatewayLink
 from voice_agent.console.grades import Grades
 from voice_agent.console.history import History
+from voice_agent.console.interventions import Interventions
 from voice_agent.console.live import LiveBoard
 
 
@@ -33,6 +34,7 @@ class Desk:
     live: LiveBoard
     history: History
     grades: Grades
+    interventions: Interventions
 
     async def note(
         self, request: web.Request, action: str, target: str = "", /, **detail: Any

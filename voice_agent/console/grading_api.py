@@ -72,7 +72,9 @@ class GradingApi:
         if not question.strip():
             raise BadRequest("The caller asked nothing in that turn: give a `question`.")
         by = signed_in(request).user
-        async with self._desk.noted(request, "answer_proposed", turn["turn_id"], text=answer):
+        async with self._desk.noted(
+            request, "answer_proposed", turn["turn_id"], characters=len(answer)
+        ):
             proposal = await asyncio.to_thread(
                 self._desk.grades.propose, turn["turn_id"], question, answer, by
             )

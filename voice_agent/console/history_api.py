@@ -65,6 +65,7 @@ class HistoryApi:
             }
             for turn_id, turn in turns.items()
         ]
+        said = await asyncio.to_thread(self._desk.interventions.of_call, call_id) if words else []
         may_hear = Permission.RECORDING in GRANTS[session.role]
         return web.json_response(
             {
@@ -72,6 +73,7 @@ class HistoryApi:
                 "turns": shown,
                 "brief": recorded.get("brief") if words else None,
                 "handoffs": recorded.get("handoffs", []) if words else [],
+                "interventions": said,
                 "recording": recorded.get("recording") if may_hear else None,
                 "recorded": recorded.get("recorded"),
                 "suggestions": self._desk.live.state.suggestions.get(call_id, []) if words else [],

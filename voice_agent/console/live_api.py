@@ -84,7 +84,7 @@ class LiveApi:
     async def _hand_back(self, request: web.Request) -> web.Response:
         agreed = text_of(await body_of(request), "agreed", most=1_000, required=False)
         asked = {"name": signed_in(request).user, "agreed": agreed}
-        return await self._do(request, "hand-back", asked, agreed=agreed)
+        return await self._do(request, "hand-back", asked, words=agreed)
 
     async def _steer(self, request: web.Request) -> web.Response:
         body = await body_of(request)
@@ -92,7 +92,7 @@ class LiveApi:
         if not isinstance(say, bool):
             raise BadRequest("`say` must be true or false.")
         asked = {"name": signed_in(request).user, "text": text, "say": say}
-        return await self._do(request, "steer", asked, text=text, say=say)
+        return await self._do(request, "steer", asked, words=text, say=say)
 
     async def _to_person(self, request: web.Request) -> web.Response:
         """The supervisor's choice: people of a queue are rung for this caller."""
@@ -128,11 +128,21 @@ class LiveApi:
         asked: dict[str, Any],
         *,
         audited: str = "",
+        words: str = "",
         **detail: Any,
     ) -> web.Response:
-        """Note it, ask the gateway, and note as well where that refuses."""
+        """Note it, ask the gateway, and note as well where that refuses.
+
+        ``words`` are kept where they can be erased; the audit log, from which nothing ever goes,
+        has their length and what they are called there.
+        """
         call_id = call_id_of(request)
         action = audited or what.replace("-", "_")
+        if words:
+            detail["characters"] = len(words)
+            detail["words"] = await asyncio.to_thread(
+                self._desk.interventions.keep, call_id, action, words, signed_in(request).user
+            )
         async with self._desk.noted(request, action, call_id, **detail):
             answer = await self._desk.link.post(call_path(call_id, what), asked)
         return web.json_response(answer)

@@ -37,6 +37,7 @@ class Places:
     voicemail: Path
     evaluation: Path
     verified_answers: Path
+    interventions: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,9 @@ def traces(places: Places) -> tuple[Trace, ...]:
         _Rows(
             "proposals", places.grades, "proposals", "id", turn="turn_id", at="at",
             pruned="state != 'approved'",
+        ),
+        _Rows(
+            "interventions", places.interventions, "interventions", "id", call="call_id", at="at"
         ),
         _Rows(
             "actions", places.journal, "writes", "key", call="call_id", caller="caller",

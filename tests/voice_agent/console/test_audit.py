@@ -7,14 +7,18 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from tests.voice_agent.console.conftest import Stage
+from tests.voice_agent.console.recorded import a_call, a_turn, record
 from voice_agent.console.audit import AuditLog, AuditUnwritable
 from voice_agent.console.errors import Unavailable
+from voice_agent.console.privacy_api import places_of
 from voice_agent.console.roles import Role
+from voice_agent.records.privacy import erase
 
 
 def filled(path: Path, entries: int = 5, key: str = "") -> AuditLog:
@@ -314,6 +318,26 @@ async def test_every_act_is_in_the_log_with_who_and_whether_it_was_done(stage: S
         ("supervisor", "end", "c1"),
         ("supervisor", "end_refused", "c1"),
     ]
+
+
+async def test_words_are_kept_where_they_can_be_erased_and_not_in_the_log(stage: Stage) -> None:
+    desk = stage.console.desk
+    record(desk.settings, a_call("c1"), a_turn("c1", 1))
+    browser = await stage.signed_in(Role.SUPERVISOR)
+    await browser.do("/api/calls/c1/steer", {"text": "Offer Ada the discount", "say": False})
+    await browser.do("/api/calls/c1/hand-back", {"agreed": "Ada gets a refund"})
+    await browser.do("/api/turns/c1-t1/verified-answer", {"text": "Ada pays less."}, status=201)
+    entries = list(desk.audit.entries())
+    assert "Ada" not in json.dumps([asdict(each) for each in entries])
+    shown = (await browser.get("/api/calls/c1"))["interventions"]
+    assert [(each["action"], each["text"]) for each in shown] == [
+        ("steer", "Offer Ada the discount"), ("hand_back", "Ada gets a refund"),
+    ]  # fmt: skip
+    assert [(each.detail["words"], each.detail["characters"]) for each in entries[:2]] == [
+        (each["id"], len(each["text"])) for each in shown
+    ]
+    assert erase(places_of(desk.settings), "15551234567").other["interventions"] == 2
+    assert desk.interventions.of_call("c1") == []
 
 
 async def test_auditors_read_the_log_and_whether_it_is_whole(stage: Stage) -> None:

@@ -110,3 +110,4 @@ def test_records_are_pruned_by_policy_exported_and_erased(config: Path, tmp_path
     erase = ("records", "erase", "--number", number, "--reason", "asked", "--json")
     assert json.loads(run(config, *erase)[1])["turns"] == 1
     assert run(config, "records", "export", "--number", number, "--to", str(to))[0] == 1
+    assert "5551234567" not in (load(config).console.folder / "audit.jsonl").read_text()

@@ -18,7 +18,7 @@ from voice_agent.answering.actions.journal import Journal, Write
 from voice_agent.config import Settings
 from voice_agent.console.grades import Grades
 from voice_agent.console.history import History, Search
-from voice_agent.console.privacy_api import places_of
+from voice_agent.console.privacy_api import fingerprint, places_of
 from voice_agent.console.roles import Role
 from voice_agent.records.outbox import Outbox
 from voice_agent.records.privacy import erase, export, prune
@@ -272,3 +272,15 @@ def test_an_erasure_says_what_it_could_not_reach(settings: Settings) -> None:
     report = erase(places_of(settings), "15551234567")
     assert report.live == ["ada-live"]
     assert [each.partition(":")[0] for each in report.failed] == [str(damaged)]
+
+
+def test_a_fingerprint_tells_a_number_to_its_own_console_alone(
+    make_settings: SettingsMaker, tmp_path: Path
+) -> None:
+    settings, other = make_settings(), make_settings(folder=str(tmp_path / "other"))
+    told = fingerprint(settings, "+1 555 123 4567")
+    assert told == fingerprint(make_settings(), "sip:15551234567@trunk")
+    assert told != fingerprint(settings, "15551234568")
+    assert told != fingerprint(other, "15551234567")
+    assert [each.name for each in settings.console.folder.iterdir()] == ["fingerprint.key"]
+    assert (settings.console.folder / "fingerprint.key").stat().st_mode & 0o077 == 0

@@ -7,7 +7,7 @@ import { live } from "./live.js";
 import { line } from "./line.js";
 import { Replay } from "./replay.js";
 import { Steer } from "./steer.js";
-import { Story, Suggestions } from "./story.js";
+import { Story, Suggestions, interventions } from "./story.js";
 import { Supervise } from "./supervise.js";
 import { Transcript } from "./transcript.js";
 import { TurnPanel } from "./turn_panel.js";
@@ -108,7 +108,7 @@ class CallView {
     }
     replace(this.node,
       el("div", { class: "call-main" }, this.#head(), this.supervise?.node, this.replay?.node, this.transcript.node, this.steer?.node),
-      el("aside", { class: "call-side", "aria-label": "Details", tabindex: "0" }, story, this.suggestions.node, this.panel.node));
+      el("aside", { class: "call-side", "aria-label": "Details", tabindex: "0" }, story, interventions(answer.interventions), this.suggestions.node, this.panel.node));
     this.#show();
   }
 

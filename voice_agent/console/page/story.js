@@ -1,7 +1,7 @@
 // Why a caller comes to a person, and passages that may help that person.
 
 import { button, el, icon, replace } from "./dom.js";
-import { MOODS, NONE, REASONS, callerOf, word } from "./words.js";
+import { MOODS, NONE, REASONS, callerOf, plain, word } from "./words.js";
 
 export class Story {
   constructor(brief) {
@@ -19,6 +19,13 @@ export class Story {
         pair("Mood", word(MOODS, brief.mood)),
         pair("Suggested", brief.suggested || brief.next_step || NONE)));
   }
+}
+
+// What supervisors had the agent say in this call, or agreed with the caller.
+export function interventions(rows) {
+  if (!rows?.length) return null;
+  return el("section", { class: "part", "aria-label": "From supervisors" }, el("h2", {}, "From supervisors"),
+    el("dl", { class: "pairs" }, rows.map((row) => pair(`${plain(row.action)}, ${row.by}`, row.text))));
 }
 
 const pair = (name, ...values) => [el("dt", {}, name), el("dd", {}, values)];
