@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
@@ -126,10 +127,13 @@ class TransferableLeg(Protocol):
     transfers: TransferMeans
     """What the line is able to do, by the settings."""
 
-    async def refer(self, to: str | Leg) -> None:
+    async def refer(
+        self, to: str | Leg, *, still_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
         """Have this party ring an address, or take over our call with another party, and wait for
         the outcome. Once it is done the leg has ended (``TRANSFERRED``). Otherwise it goes on; to
-        take over a call both legs are put on hold, and stay so.
+        take over a call both legs are put on hold, and stay so. ``still_wanted`` is asked just
+        before the line is.
 
         Raises:
             NotTransferred: refused, failed, or not possible.

@@ -7,6 +7,8 @@ the callers of queues whose settings want it; whatever goes wrong, the caller is
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from telephony import metrics
@@ -59,6 +61,8 @@ class LineTransfer:
             PersonNotReached: they did not take it, or nothing was heard of it in time.
         """
         await self._until_said()
+        if self.means("refer") != "refer":
+            return False  # a supervisor is with the caller since
         try:
             await self._refer("refer", target, patience_s + REPORT_S)
         except NotTransferred as failure:
@@ -95,7 +99,8 @@ class LineTransfer:
         assert isinstance(caller, TransferableLeg)  # noqa: S101 - ``means`` has seen to it
         outcome = "transferred"
         try:
-            await within(self._clock, patience_s, caller.refer(to))
+            still = self._still_wanted(way)
+            await within(self._clock, patience_s, caller.refer(to, still_wanted=still))
         except NotTransferred as failure:
             outcome = "refused"
             log.warning("line_not_transferred", way=way, sip_code=failure.sip_code)
@@ -106,6 +111,9 @@ class LineTransfer:
             raise
         finally:
             metrics.LINE_TRANSFERS.labels(way, outcome).inc()
+
+    def _still_wanted(self, way: TransferMeans) -> Callable[[], bool]:
+        return lambda: self.means(way) == way
 
     async def _until_said(self) -> None:
         until_s = self._clock.now_s() + SAID_WITHIN_S

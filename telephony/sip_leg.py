@@ -258,7 +258,9 @@ class SipLeg:
             await asyncio.sleep(_HOLD_PAUSE_S)
         log.warning("sip_hold_not_changed", leg_id=self.leg_id, held=held, error=reason)
 
-    async def refer(self, to: str | Leg) -> None:
+    async def refer(
+        self, to: str | Leg, *, still_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
         """Have this party ring an address, or take over our call with another party, and wait for
         the outcome; see ``telephony.call.TransferableLeg``.
 
@@ -271,6 +273,8 @@ class SipLeg:
             elif isinstance(to, SipLeg):
                 for leg in (self, to):
                     await leg._hold_for_transfer()
+                if not still_wanted():
+                    raise NotTransferred("not wanted any more")
                 await self._call.attended_transfer(to._call, timeout=_OUTCOME_S)
             else:
                 raise NotTransferred("the other party is not on a SIP line")

@@ -125,12 +125,16 @@ class VirtualLeg:
     async def send_digits(self, digits: str) -> None:
         """Nobody listens for keys."""
 
-    async def refer(self, to: str | Leg) -> None:
+    async def refer(
+        self, to: str | Leg, *, still_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
         """Have the line transfer this party.
 
         Raises:
             NotTransferred: it does not.
         """
+        if not still_wanted():
+            raise NotTransferred("not wanted any more")
         if self.on_refer is None:
             raise NotTransferred("not scripted", 405)
         await self.on_refer(to)

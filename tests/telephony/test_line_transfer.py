@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from telephony.call import REPLACED, TRANSFERRED, Leg, LegAnswered, LegEnded
+from telephony.call import (
+    REPLACED,
+    TRANSFERRED,
+    Leg,
+    LegAnswered,
+    LegEnded,
+    SupervisorMode,
+)
 from telephony.errors import NotTransferred
 from telephony.line_transfer import is_about_the_person
 from telephony.media_stream import Announcement, Transfer, Withdraw
@@ -15,6 +23,7 @@ from telephony.settings import TransferMeans
 from tests.telephony.fakes import AgentEnd, FakeLeg, eventually
 from tests.telephony.stage import Stage, staged, voice
 from tests.telephony.test_handover import BRIEF, last_state, states
+from tests.telephony.test_supervision import join
 
 ONE, TWO = "sip:one@127.0.0.1:5070", "sip:two@127.0.0.1:5072"
 
@@ -27,9 +36,17 @@ class AbleLeg(FakeLeg):
         self.transfers: TransferMeans = transfers
         self.asked: list[str | Leg] = []
         self.held: list[bool] = []
+        self.holding = asyncio.Event()
+        """What comes before the REFER has been done."""
+        self.holding.set()
         self.answer_to_refer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def refer(self, to: str | Leg) -> None:
+    async def refer(
+        self, to: str | Leg, *, still_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        await self.holding.wait()
+        if not still_wanted():
+            raise NotTransferred("not wanted any more")
         self.asked.append(to)
         await asyncio.shield(self.answer_to_refer)
 
@@ -308,3 +325,31 @@ async def test_a_blind_transfer_does_not_need_the_story_to_be_spoken() -> None:
         await agent.send(Announcement(BRIEF))
         caller.transferred()
         await stage.calls[0]
+
+
+async def test_a_supervisor_who_comes_before_the_line_is_asked_keeps_the_caller_here() -> None:
+    async with staged(**queue("refer")) as stage:
+        caller = AbleLeg()
+        agent = await stage.connect(caller)
+        await stage.say(agent, voice(9, 200))
+        await agent.send(Transfer(target="desks", announcement=BRIEF))
+        await eventually(lambda: states(agent))
+        await stage.clock.advance(0.5)
+        await join(stage, SupervisorMode.TAKEOVER)
+        await stage.clock.advance_until(lambda: stage.line.rung)
+        assert rung(stage) == [ONE]
+        assert caller.asked == []
+
+
+async def test_a_supervisor_who_comes_while_both_are_put_on_hold_keeps_the_caller_here() -> None:
+    async with staged(**queue("replaces")) as stage:
+        caller = AbleLeg()
+        caller.holding.clear()
+        agent, _ = await accepted(stage, caller)
+        await stage.clock.advance_until(lambda: not stage.media().announced.is_set())
+        await stage.clock.advance_until(lambda: stage.media().announced.is_set())
+        await join(stage, SupervisorMode.TAKEOVER)
+        caller.holding.set()
+        await stage.clock.advance_until(lambda: last_state(agent) == "bridged")
+        assert caller.asked == []
+        assert caller.held == [False]
