@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeAlias, cast
 
+import structlog
 from aiohttp import web
 
 from telephony.kill_switch import (
@@ -24,7 +27,14 @@ from voice_agent.console.errors import BadRequest, GatewayRefused, Unavailable
 from voice_agent.console.gateway_link import GatewayUnreachable
 from voice_agent.console.roles import Permission
 
+log = structlog.get_logger(__name__)
+
+Note: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
 DRILLS_SHOWN = 20
+NOTE_PATIENCE_S = 1.0
+"""Nobody who takes agents off the phones waits longer for the audit log."""
+NOTE_AGAIN_S = (5.0, 60.0, 600.0, 3_600.0)
 UNPROCESSABLE = 422
 """How the gateway refuses a change that it has understood."""
 SCOPES = ("all", "queue", "route")
@@ -36,6 +46,7 @@ class AnsweringApi:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._file = SwitchFile(desk.settings.gateway.kill_switch)
+        self._late: set[asyncio.Task[None]] = set()
 
     def endpoints(self) -> list[Endpoint]:
         """What this part answers."""
@@ -59,11 +70,11 @@ class AnsweringApi:
             raise BadRequest("`on` must be true (agents answer nobody) or false.")
         by = signed_in(request).user
         action = "kill_switch_on" if on else "kill_switch_off"
-        try:
-            await self._desk.note(request, action, scope, name=name, reason=reason)
-        except AuditUnwritable:
-            if not on:  # taking the agent off the phones must work whatever else does not:
-                raise  # the gateway keeps who did it and why as well
+        note = partial(self._desk.note, request, action, scope, name=name, reason=reason)
+        if on:
+            await self._noted_in_time(note)
+        else:
+            await note()
         asked = {"scope": scope, "name": name, "on": on, "reason": reason, "by": by}
         try:
             answer = await self._throw(asked)
@@ -72,6 +83,16 @@ class AnsweringApi:
                 await self._desk.note_refused(request, action, scope, error)
             raise
         return web.json_response(self._with_names(answer))
+
+    async def _noted_in_time(self, note: Note) -> None:
+        """Note it first where that goes quickly: taking agents off the phones works whatever else
+        does not. The gateway keeps who did it and why as well."""
+        noting = asyncio.create_task(note())
+        await asyncio.wait({noting}, timeout=NOTE_PATIENCE_S)
+        if not noting.done() or noting.exception() is not None:
+            late = asyncio.create_task(_noted_late(noting, note))
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
 
     async def _throw(self, asked: dict[str, Any]) -> dict[str, Any]:
         on: bool = asked["on"]
@@ -133,3 +154,15 @@ class AnsweringApi:
         gateway = self._desk.settings.gateway
         queues = {"main", *gateway.human.queues, *gateway.routes.values()}
         return {**answering, "queues": sorted(queues), "routes": sorted(gateway.routes)}
+
+
+async def _noted_late(noting: asyncio.Task[None], note: Note) -> None:
+    for wait_s in NOTE_AGAIN_S:
+        try:
+            await noting
+            return
+        except AuditUnwritable as error:
+            log.critical("kill_switch_not_noted", reason=str(error), again_in_s=wait_s)
+        await asyncio.sleep(wait_s)
+        noting = asyncio.create_task(note())
+    await noting

@@ -11,14 +11,17 @@ hashes that the console writes into its own log, which belongs on another machin
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ from voice_agent.console.errors import Unavailable
 __all__ = ["AuditLog", "AuditUnwritable", "Entry", "Verdict"]
 
 LOCK_PATIENCE_S = 5.0
+DISK_PATIENCE_S = 10.0
 _BLOCK_BYTES = 65_536
 _CLOCKS_DIFFER_S = 86_400.0
 MAX_DETAIL_CHARS = 2_000
@@ -54,6 +58,7 @@ class AuditLog:
         self._seal = Seal(key)
         self._witness = witness
         self._verified: tuple[tuple[object, object], Verdict] | None = None
+        self._writer = ThreadPoolExecutor(1, "audit")
 
     def add(
         self, user: str, role: str, action: str, target: str = "", /, **detail: object
@@ -79,6 +84,21 @@ class AuditLog:
             reason = getattr(error, "strerror", None) or error
             raise AuditUnwritable(f"The audit log cannot be written: {reason}") from error
         return entry
+
+    async def note(
+        self, user: str, role: str, action: str, target: str = "", /, **detail: object
+    ) -> Entry:
+        """``add`` in a thread of the log's own, so that a disk that hangs holds nothing else up.
+
+        Raises:
+            AuditUnwritable: see ``add``, or the disk took too long; the act may be noted yet.
+        """
+        adding = partial(self.add, user, role, action, target, **detail)
+        try:
+            async with asyncio.timeout(DISK_PATIENCE_S):
+                return await asyncio.get_running_loop().run_in_executor(self._writer, adding)
+        except TimeoutError as error:
+            raise AuditUnwritable("The audit log's disk does not answer.") from error
 
     def entries(self) -> Iterator[Entry]:
         """Every line that can be read, oldest first."""

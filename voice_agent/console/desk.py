@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -45,8 +44,7 @@ class Desk:
             AuditUnwritable: it cannot be noted, so it must not be done.
         """
         who = signed_in(request)
-        await asyncio.to_thread(
-            self.audit.add,
+        await self.audit.note(
             who.user,
             who.role.value,
             action,

@@ -106,12 +106,17 @@ def text_of(body: dict[str, Any], name: str, *, most: int = 500, required: bool 
         BadRequest: it is missing, too long, or not a text.
     """
     value = body.get(name, "")
-    if not isinstance(value, str) or len(value) > most or "\x00" in value:
+    if not isinstance(value, str) or len(value) > most or not _is_text(value):
         raise BadRequest(f"`{name}` must be a text of at most {most} characters.")
     value = value.strip()
     if required and not value:
         raise BadRequest(f"`{name}` is missing.")
     return value
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written down: JSON can spell halves of characters, which no file takes."""
+    return "\x00" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def number_of(request: web.Request, name: str, default: float, least: float, most: float) -> float:

@@ -127,15 +127,12 @@ class OidcApi:
             claims = await self._claims(settings, request.query["code"], expected)
             name, role = _person(claims, settings)
         except Forbidden as error:
-            await asyncio.to_thread(
-                self._desk.audit.add, "", "", "sign_in_failed", "", address=address,
+            await self._desk.audit.note("", "", "sign_in_failed", "", address=address,
                 by="oidc", reason=str(error),
             )  # fmt: skip
             raise
         user = await asyncio.to_thread(self._kept, name, role)
-        await asyncio.to_thread(
-            self._desk.audit.add, name, role.value, "signed_in", name, address=address, by="oidc"
-        )
+        await self._desk.audit.note(name, role.value, "signed_in", name, address=address, by="oidc")
         token, _session = await asyncio.to_thread(self._desk.accounts.begin_session, user, address)
         response = web.Response(status=302, headers={"Location": "/"})
         self._sign_in.set_cookie(response, token)

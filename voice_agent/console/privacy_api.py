@@ -146,8 +146,7 @@ class PrivacyApi:
                         keep_recordings_days=kept.keep_recordings_days,
                     )
                     if report.calls or report.recordings or report.other or report.failed:
-                        await asyncio.to_thread(
-                            self._desk.audit.add, "policy", "", "pruned", "",
+                        await self._desk.audit.note("policy", "", "pruned", "",
                             policy=policy_of(kept.keep_days, kept.keep_recordings_days),
                             **report.as_dict(),
                         )  # fmt: skip

@@ -238,8 +238,7 @@ class SignIn:
     async def _audit(
         self, request: web.Request, name: str, action: str, role: str = "", **detail: Any
     ) -> None:
-        await asyncio.to_thread(
-            self._desk.audit.add,
+        await self._desk.audit.note(
             name,
             role,
             action,

@@ -87,8 +87,7 @@ class SupervisionWatch:
 
     async def _send_away(self, who: Overstayed) -> None:
         try:
-            await asyncio.to_thread(
-                self._audit.add, "console", "", "supervision_ended", who.call_id,
+            await self._audit.note("console", "", "supervision_ended", who.call_id,
                 name=who.name, mode=who.mode, listens_on=who.may_listen,
             )  # fmt: skip
         except AuditUnwritable as error:  # whoever lost their rights must not stay because of it

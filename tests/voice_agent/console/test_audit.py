@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.telephony.fakes import eventually
 from tests.voice_agent.console.conftest import Stage
 from tests.voice_agent.console.recorded import a_call, a_turn, record
 from voice_agent.console.audit import AuditLog, AuditUnwritable
@@ -301,6 +302,46 @@ async def test_what_cannot_be_noted_is_not_done(
     await browser.do("/api/answering", switch, "PUT")  # taking it off the phones always works
     assert stage.gateway.asked[0][0] == "answering"
     await browser.do("/api/answering", switch | {"on": False}, "PUT", status=Unavailable.status)
+
+
+async def test_an_audit_log_that_hangs_does_not_keep_agents_on_the_phones(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voice_agent.console.answering_api.NOTE_PATIENCE_S", 0.01)
+    monkeypatch.setattr("voice_agent.console.answering_api.NOTE_AGAIN_S", (0.01,) * 500)
+    monkeypatch.setattr("voice_agent.console.audit.LOCK_PATIENCE_S", 0.05)
+    browser = await stage.signed_in(Role.SUPERVISOR)
+    log = stage.console.desk.audit
+    path = stage.console.desk.settings.console.folder / "audit.jsonl"
+    switch = {"scope": "all", "on": True, "reason": "it talks nonsense"}
+    with path.open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        await browser.do("/api/answering", switch, "PUT")
+        assert stage.gateway.asked[0][0] == "answering"
+        await browser.do("/api/answering", switch | {"on": False}, "PUT", status=503)
+        assert list(log.entries()) == []
+    await eventually(lambda: bool(list(log.entries())))
+    acts = list(log.entries())
+    assert [(each.user, each.action) for each in acts] == [("supervisor", "kill_switch_on")]
+    assert acts[0].detail["reason"] == "it talks nonsense"
+
+
+async def test_a_log_whose_disk_hangs_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voice_agent.console.audit.DISK_PATIENCE_S", 0.01)
+    hangs = threading.Event()
+    monkeypatch.setattr(AuditLog, "add", lambda *_, **__: hangs.wait(10))
+    with pytest.raises(AuditUnwritable):
+        await AuditLog(tmp_path / "audit.jsonl").note("kim", "supervisor", "listen", "c1")
+    hangs.set()
+
+
+async def test_halves_of_characters_are_refused_before_anything_is_noted(stage: Stage) -> None:
+    browser = await stage.signed_in(Role.SUPERVISOR)
+    switch = {"scope": "all", "on": True, "reason": "\ud800"}
+    await browser.do("/api/answering", switch, "PUT", status=400)
+    assert stage.gateway.asked == []
 
 
 async def test_every_act_is_in_the_log_with_who_and_whether_it_was_done(stage: Stage) -> None:
