@@ -16,6 +16,10 @@ from voice_agent.console.live_api import call_id_of, live_turns, stream
 from voice_agent.console.roles import Permission
 
 _OF_TURN = ("turn_id", "index", "caller", "agent")
+_LISTED = ("call_id", "state", "reason", "queue", "who", "waiting_since")
+"""What everybody who may be rung sees of every handoff; words and numbers are on its screen, the
+reading of which is noted."""
+_OVER = frozenset({"failed", "ended"})
 _OF_CALL = frozenset({"call_changed", "call_ended", "turn", "suggestions"})
 
 
@@ -39,32 +43,50 @@ class HandoffApi:
     async def _offered(self, _: web.Request) -> web.Response:
         shown = []
         for call in list(self._desk.live.state.calls.values()):
-            if (handoff := _handoff_of(call)) is not None:
+            if _is_open(call):
                 row = await asyncio.to_thread(self._desk.history.handoff, call["call_id"])
-                shown.append(_screen(call, handoff, row))
+                screen = _screen(call, _handoff_of(call) or {}, row)
+                shown.append({key: screen[key] for key in _LISTED})
         return web.json_response({"handoffs": shown})
 
     async def _screen(self, request: web.Request) -> web.Response:
         call_id, call, handoff, row = await self._find(request)
         await self._desk.note(request, "handoff_read", call_id)
         screen = _screen(call or {"call_id": call_id}, handoff or {}, row)
-        live = live_turns(self._desk, call_id, words=True)
+        still_theirs = call is not None and _is_open(call)
+        live = live_turns(self._desk, call_id, words=True) if still_theirs else []
         if live:
             screen["turns"] = [
                 {key: each[key] for key in _OF_TURN if key in each} for each in live[-8:]
             ]
-        screen["suggestions"] = self._desk.live.state.suggestions.get(call_id, [])
+        suggested = self._desk.live.state.suggestions.get(call_id, [])
+        screen["suggestions"] = suggested if still_theirs else []
         return web.json_response(screen)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """What happens on that one call, for as long as it is handed to a person."""
-        call_id, _, _, _ = await self._find(request)
+        """What happens on that one call, for as long as it is handed to a person.
+
+        Raises:
+            NotFound: it is not, or not any more.
+        """
+        call_id, call, _, _ = await self._find(request)
+        if call is None or not _is_open(call):
+            raise NotFound("That handoff is over.")
 
         def view(event: dict[str, Any]) -> dict[str, Any] | None:
             of = event.get("call_id") or (event.get("call") or {}).get("call_id")
             return event if event.get("event") in _OF_CALL and of == call_id else None
 
-        return await stream(self._desk, request, view)
+        def is_last(event: dict[str, Any]) -> bool:
+            if event.get("event") == "snapshot":
+                calls = {each.get("call_id"): each for each in event.get("calls") or []}
+                return call_id not in calls or not _is_open(calls[call_id])
+            of = event.get("call")
+            if not isinstance(of, Mapping) or of.get("call_id") != call_id:
+                return False
+            return event.get("event") == "call_ended" or not _is_open(of)
+
+        return await stream(self._desk, request, view, is_last)
 
     async def _accept(self, request: web.Request) -> web.Response:
         return await self._decide(request, "accept")
@@ -94,6 +116,12 @@ class HandoffApi:
         if handoff is None and row is None:
             raise NotFound("No call of that id is handed to a person.")
         return call_id, call, handoff, row
+
+
+def _is_open(call: Mapping[str, Any]) -> bool:
+    """A person is sought for the caller, or has them; not so once they are the agent's again."""
+    handoff = _handoff_of(call)
+    return handoff is not None and handoff.get("state") not in _OVER
 
 
 def _handoff_of(call: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -140,5 +168,5 @@ _STATES = {
         ("offered", "asked", "ringing", "answered", "waiting", "queued", "announcing"), "offered"
     ),
     **dict.fromkeys(("accepted", "bridged", "connected", "talking", "transferred"), "accepted"),
-    **dict.fromkeys(("declined", "busy", "no_answer", "failed"), "declined"),
 }
+"""By the gateway's word; whatever is not here is ``over``."""

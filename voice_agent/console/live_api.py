@@ -166,8 +166,14 @@ def live_turns(desk: Desk, call_id: str, *, words: bool) -> list[dict[str, Any]]
     return [turn_for(each, words=words) for each in turns]
 
 
-async def stream(desk: Desk, request: web.Request, view: View) -> web.StreamResponse:
-    """Server-sent events for as long as the browser listens and its session lasts."""
+async def stream(
+    desk: Desk,
+    request: web.Request,
+    view: View,
+    is_last: Callable[[dict[str, Any]], bool] = lambda _: False,
+) -> web.StreamResponse:
+    """Server-sent events for as long as the browser listens and its session lasts, or until one
+    ``is_last``."""
     session = signed_in(request)
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
@@ -177,9 +183,13 @@ async def stream(desk: Desk, request: web.Request, view: View) -> web.StreamResp
         looked = time.monotonic()
         while not listener.late:
             events = await listener.some(HEARTBEAT_S)
+            last = next((at for at, event in enumerate(events, 1) if is_last(event)), None)
+            events = events[:last]
             shown = [each for event in events if (each := view(event)) is not None]
             said = "".join(f"data: {json.dumps(each)}\n\n" for each in shown) or ": here\n\n"
             await response.write(said.encode())
+            if last:
+                break
             if time.monotonic() - looked >= HEARTBEAT_S:
                 looked = time.monotonic()
                 known = await asyncio.to_thread(desk.accounts.session_named, session.digest)

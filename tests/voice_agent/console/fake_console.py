@@ -279,7 +279,9 @@ class FakeConsole:
             await self.gateway.take(leg)
 
     async def _offered(self, _: web.Request) -> web.Response:
-        return web.json_response({"handoffs": list(self.handoffs.values())})
+        listed = ("call_id", "state", "reason", "queue", "who", "waiting_since")
+        found = [{key: each.get(key) for key in listed} for each in self.handoffs.values()]
+        return web.json_response({"handoffs": found})
 
     async def _handoff(self, request: web.Request) -> web.Response:
         found = self.handoffs.get(request.match_info["id"])

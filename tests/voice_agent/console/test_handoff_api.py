@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.voice_agent.console.conftest import Stage
+from tests.voice_agent.console.conftest import Stage, Watch
 from tests.voice_agent.console.fake_gateway import call
 from tests.voice_agent.console.recorded import BEGAN, a_call, a_turn, record
 from voice_agent.console.roles import Role
@@ -62,7 +62,32 @@ async def test_the_screen_tells_the_whole_story(stage: Stage) -> None:
     }.items():  # fmt: skip
         assert screen[key] == value
     listed = (await agent.get("/api/handoffs"))["handoffs"]
-    assert [each["call_id"] for each in listed] == ["c1"]
+    assert listed == [
+        {
+            "call_id": "c1", "state": "offered", "reason": "limit", "queue": "billing",
+            "who": "Ada Hill", "waiting_since": None,
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("handed_over")
+@pytest.mark.parametrize("over", ["ended", "failed"])
+async def test_once_the_caller_is_the_agents_again_nothing_more_is_told(
+    stage: Stage, over: str
+) -> None:
+    agent = await stage.signed_in(Role.AGENT)
+    async with Watch(agent, "/api/handoffs/c1/events") as page:
+        handoff = {"state": over, "target": "sip:desk", "reason": "limit"}
+        stage.gateway.say("call_changed", call=call("c1", handoff=handoff))
+        await page.until("call_changed")
+        stage.gateway.say("turn", call_id="c1", kind="turn", data={"turn_id": "t1", "caller": "Ah"})
+        with pytest.raises(AssertionError, match="before the stream ended"):
+            await page.until("turn")
+    assert (await agent.ask("GET", "/api/handoffs/c1/events")).status == 404
+    assert (await agent.get("/api/handoffs"))["handoffs"] == []
+    screen = await agent.get("/api/handoffs/c1")
+    assert screen["state"] == "over"
+    assert "Ah" not in json.dumps(screen)
 
 
 @pytest.mark.usefixtures("handed_over")

@@ -8,11 +8,12 @@ import { live } from "./live.js";
 import { Fetched } from "./pages.js";
 import { Story, Suggestions } from "./story.js";
 import { Transcript } from "./transcript.js";
-import { NONE, REASONS, callerOf, clock, plain, word } from "./words.js";
+import { REASONS, callerOf, clock, plain, word } from "./words.js";
 
 const ASK_MS = 2000;
 const RETRY_MS = 2000;
 const OPEN = ["offered", "asked", "ringing", "answered", "waiting", "queued", "announcing"];
+const CLOSED = ["over", "ended", "failed"];
 const STATES = {
   offered: "Ringing you", ringing: "Ringing you", answered: "On your phone", accepted: "With you", bridged: "With you", connected: "With you", talking: "With you",
   transferred: "With you",
@@ -79,9 +80,9 @@ class Handoffs {
         const wait = el("span", { class: "figure" });
         this.waits.push([wait, each.waiting_since]);
         return el("li", {}, el("a", { class: "card", href: `#/handoffs/${encodeURIComponent(each.call_id)}` },
-          el("span", { class: "row" }, el("strong", { class: "grow" }, each.who || callerOf({ caller: each.number })), wait),
+          el("span", { class: "row" }, el("strong", { class: "grow" }, each.who || "A caller"), wait),
           el("span", { class: "muted" }, `${word(REASONS, each.reason)} · ${plain(each.state)}`),
-          el("span", {}, each.wants || NONE)));
+          each.queue ? el("span", {}, `Queue ${each.queue}`) : null));
       }));
     }).then(() => this.#tick());
   }
@@ -245,7 +246,7 @@ class Handoff {
   }
 
   get #over() {
-    return this.stateName === "over";
+    return CLOSED.includes(this.stateName);
   }
 
   // What the gateway says of it. A click is ahead of that, but not of what comes after: who accepts
@@ -274,7 +275,7 @@ class Handoff {
     setText(this.state, STATES[state] ?? plain(state));
     this.state.dataset.stage = OPEN.includes(state) ? "waiting" : STATES[state] === "With you" ? "bridged" : "ended";
     this.decide.hidden = !OPEN.includes(state);
-    if (state === "over") {
+    if (this.#over) {
       this.#source?.close();
       this.lost.hidden = true;
     }
