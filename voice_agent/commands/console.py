@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json as json_module
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voice_agent.commands.operator import operator
 from voice_agent.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption, read_settings
 
 if TYPE_CHECKING:
@@ -58,8 +61,8 @@ def add_user_command(
     check_name(name)
     accounts = _accounts(settings)
     kept = hash_password(name, _password())
-    accounts.add(name, wanted, kept)
-    note(settings, "user_added", name, role=wanted.value)
+    with noted(settings, "user_added", name, role=wanted.value):
+        accounts.add(name, wanted, kept)
     typer.echo(f"{name} may sign in as {wanted.value}")
 
 
@@ -70,8 +73,8 @@ def remove_user_command(name: NameArgument, config: ConfigOption = DEFAULT_CONFI
     Example: voice-agent console remove-user kim
     """
     settings = read_settings(config)
-    _accounts(settings).remove(name)
-    note(settings, "user_removed", name)
+    with noted(settings, "user_removed", name):
+        _accounts(settings).remove(name)
     typer.echo(f"{name} is let in no more")
 
 
@@ -84,8 +87,9 @@ def password_command(name: NameArgument, config: ConfigOption = DEFAULT_CONFIG) 
     settings = read_settings(config)
     from voice_agent.console.passwords import hash_password
 
-    _accounts(settings).set_password(name, hash_password(name, _password()))
-    note(settings, "password_set", name)
+    kept = hash_password(name, _password())
+    with noted(settings, "password_set", name):
+        _accounts(settings).set_password(name, kept)
     typer.echo(f"{name} has another password")
 
 
@@ -95,7 +99,7 @@ def totp_command(
     off: Annotated[bool, typer.Option("--off", help="Take the second factor away.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Give somebody a second factor: prints what their authenticator wants.
+    """Give somebody a second factor, and end their sessions: prints what their authenticator wants.
 
     Example: voice-agent console totp kim
     """
@@ -103,8 +107,10 @@ def totp_command(
     from voice_agent.console.passwords import new_totp_secret, totp_uri
 
     secret = "" if off else new_totp_secret()
-    _accounts(settings).set_totp(name, secret)
-    note(settings, "totp_removed" if off else "totp_set", name)
+    with noted(settings, "totp_removed" if off else "totp_set", name):
+        accounts = _accounts(settings)
+        accounts.set_totp(name, secret)
+        accounts.end_sessions(name)
     typer.echo("taken away" if off else totp_uri(secret, name, settings.answering.company))
 
 
@@ -141,8 +147,8 @@ def sign_out_command(name: NameArgument, config: ConfigOption = DEFAULT_CONFIG) 
     Example: voice-agent console sign-out kim
     """
     settings = read_settings(config)
-    ended = _accounts(settings).end_sessions(name)
-    note(settings, "sessions_ended", name)
+    with noted(settings, "sessions_ended", name):
+        ended = _accounts(settings).end_sessions(name)
     typer.echo(f"{ended} sessions ended")
 
 
@@ -176,11 +182,20 @@ def _accounts(settings: Settings) -> Accounts:
 
 def note(settings: Settings, action: str, target: str, **detail: object) -> None:
     """Who runs commands here may do everything; it is noted under the system's name for them."""
-    import getpass
-
     from voice_agent.console.app import audit_log
 
-    audit_log(settings).add(f"{getpass.getuser()} (command line)", "", action, target, **detail)
+    audit_log(settings).add(f"{operator()} (command line)", "", action, target, **detail)
+
+
+@contextmanager
+def noted(settings: Settings, action: str, target: str, **detail: object) -> Iterator[None]:
+    """Note an act, then do it inside; one that is not done is noted as such as well."""
+    note(settings, action, target, **detail)
+    try:
+        yield
+    except Exception as error:
+        note(settings, f"{action}_refused", target, reason=getattr(error, "code", "failed"))
+        raise
 
 
 def _password() -> str:

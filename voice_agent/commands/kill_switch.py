@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json as json_module
 import time
 from enum import StrEnum
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voice_agent.commands.operator import operator
 from voice_agent.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ def off_command(
 
     Example: voice-agent kill-switch off --scope all --reason "prices are right again"
     """
-    _throw(False, scope, name, reason, by, _path(file, config), json)
+    path = _path(file, config)
+    _throw(False, scope, name, reason, by, path, json)
+    _note_off(config, path, scope.value, name, reason)
 
 
 @app.command("status")
@@ -112,9 +114,28 @@ def _throw(
     from telephony.switch_file import SwitchFile
 
     state = SwitchFile(path).throw(
-        on=on, scope=scope.value, name=name, reason=reason, by=by or getpass.getuser()
+        on=on, scope=scope.value, name=name, reason=reason, by=by or operator()
     )
     _show(state, json)
+
+
+def _note_off(config: Path, path: Path, scope: str, name: str, reason: str) -> None:
+    """In the audit log as well, where there is one; the switch needs nothing but its file."""
+    try:
+        if _path(None, config).resolve() != path.resolve():
+            return  # a drill's, or one whose settings cannot be told
+    except typer.BadParameter:
+        return
+    from voice_agent.urgent import go_as_usual
+
+    go_as_usual()  # what follows takes a second of reading, and calls are going on
+    try:
+        from voice_agent.commands.console import note
+        from voice_agent.config import load
+
+        note(load(config), "kill_switch_off", scope, name=name or None, reason=reason)
+    except Exception as error:  # whatever it is: agents answer again, and the file says by whom
+        typer.echo(f"not in the audit log: {error}", err=True)
 
 
 def _show(state: SwitchState, json: bool) -> None:

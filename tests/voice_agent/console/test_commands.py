@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from tests.voice_agent.console.conftest import PASSWORD, SettingsMaker
 from tests.voice_agent.console.recorded import a_call, a_turn, record
 from voice_agent.cli import app
 from voice_agent.config import load
-from voice_agent.console.app import accounts
+from voice_agent.console.app import accounts, audit_log
+from voice_agent.console.audit import AuditLog, AuditUnwritable
 from voice_agent.console.passwords import password_fits
 
 runner = CliRunner()
@@ -95,6 +98,76 @@ def test_what_commands_do_is_in_the_audit_log_which_can_be_verified(
     code, said = run(config, "audit", "verify")
     assert code == 1
     assert "line 1" in said
+
+
+def acts_of(config: Path) -> list[str]:
+    return [each["action"] for each in json.loads(run(config, "audit", "show", "--json")[1])]
+
+
+def test_what_cannot_be_noted_is_not_done_by_a_command_either(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOICE_AGENT_CONSOLE_PASSWORD", PASSWORD)
+    assert run(config, "console", "add-user", "kim", "--role", "agent")[0] == 0
+
+    def fail(*_: object, **__: object) -> None:
+        raise AuditUnwritable("the disk is full")
+
+    monkeypatch.setattr(AuditLog, "add", fail)
+    for words in (
+        ("console", "add-user", "eve", "--role", "administrator"),
+        ("console", "totp", "kim"),
+        ("console", "remove-user", "kim"),
+    ):
+        code, said = run(config, *words)
+        assert (code, "the disk is full" in said) == (1, True)
+    kept = accounts(load(config)).users()
+    assert [(user.name, user.totp) for user, _ in kept] == [("kim", "")]
+
+
+def test_an_act_that_was_refused_does_not_stand_as_done(config: Path) -> None:
+    assert run(config, "console", "remove-user", "nobody")[0] == 1
+    assert acts_of(config) == ["user_removed", "user_removed_refused"]
+
+
+def test_another_second_factor_ends_the_sessions_of_the_one_before(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOICE_AGENT_CONSOLE_PASSWORD", PASSWORD)
+    assert run(config, "console", "add-user", "kim", "--role", "agent")[0] == 0
+    people = accounts(load(config))
+    user = people.user("kim")
+    assert user is not None
+    token, _ = people.begin_session(user, "127.0.0.1")
+    assert run(config, "console", "totp", "kim")[0] == 0
+    assert people.session(token) is None
+
+
+def test_who_gives_a_command_is_told_by_the_system_and_not_by_the_shell(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(variable, "somebody-else")
+    monkeypatch.setenv("SUDO_USER", "ana")
+    assert run(config, "console", "sign-out", "kim")[0] == 0
+    (entry,) = audit_log(load(config)).entries()
+    account = pwd.getpwuid(os.getuid()).pw_name
+    assert entry.user == f"{account} (sudo by ana) (command line)"
+
+
+def test_letting_agents_answer_again_is_in_the_audit_log_where_there_is_one(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off = ("kill-switch", "off", "--reason", "prices are right again")
+    assert run(config, *off)[0] == 0
+    assert run(config, *off, "--file", str(tmp_path / "a drill's"))[0] == 0
+    assert acts_of(config) == ["kill_switch_off"]
+
+    def fail(*_: object, **__: object) -> None:
+        raise AuditUnwritable("the disk is full")
+
+    monkeypatch.setattr(AuditLog, "add", fail)
+    assert run(config, *off)[0] == 0
 
 
 def test_records_are_pruned_by_policy_exported_and_erased(config: Path, tmp_path: Path) -> None:
