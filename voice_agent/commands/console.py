@@ -126,6 +126,7 @@ def users_command(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = Fals
             "role": user.role.value,
             "totp": bool(user.totp),
             "password": bool(user.password),
+            "blocked": user.blocked,
             "sessions": sessions,
         }
         for user, sessions in _accounts(read_settings(config)).users()
@@ -135,6 +136,8 @@ def users_command(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = Fals
         return
     for row in rows:
         factor = "second factor" if row["totp"] else "no second factor"
+        if row["blocked"]:
+            factor = "removed"
         typer.echo(f"{row['name']:24}{row['role']:16}{factor}, {row['sessions']} sessions")
     if not rows:
         typer.echo("nobody yet: voice-agent console add-user NAME --role administrator")

@@ -31,7 +31,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
     name TEXT PRIMARY KEY COLLATE NOCASE, role TEXT NOT NULL, password TEXT NOT NULL,
     totp TEXT NOT NULL DEFAULT '', totp_used INTEGER NOT NULL DEFAULT 0,
-    created_at REAL NOT NULL, last_sign_in REAL
+    created_at REAL NOT NULL, last_sign_in REAL, blocked INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE IF NOT EXISTS sessions (
     digest TEXT PRIMARY KEY, user TEXT NOT NULL COLLATE NOCASE, csrf TEXT NOT NULL,
@@ -52,6 +52,8 @@ class User:
     totp_used: int = 0
     """The last time step a code of which was used; a code counts once."""
     last_sign_in: float | None = None
+    blocked: bool = False
+    """Comes by the company's sign-in, which would make the account anew, and was removed here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Accounts:
         self._age_s = age_s
         try:
             create_database(path, _SCHEMA, folder_mode=0o700)
+            self._add_columns()
         except (OSError, sqlite3.Error) as error:
             raise Unavailable(f"{path}: cannot be used for accounts: {error}") from error
 
@@ -122,7 +125,14 @@ class Accounts:
         self.end_sessions(name)
 
     def set_password(self, name: str, password_hash: str) -> None:
-        """Another password; every session of theirs is over."""
+        """Another password; every session of theirs is over.
+
+        Raises:
+            Conflict: they come by the company's sign-in, which a password would shut out.
+        """
+        user = self.user(name)
+        if user is not None and not user.password:
+            raise Conflict(f"{name} signs in with a company account, which has no password here.")
         self._change("UPDATE users SET password = ? WHERE name = ?", password_hash, name)
         self.end_sessions(name)
 
@@ -144,9 +154,20 @@ class Accounts:
             return done.rowcount == 1
 
     def remove(self, name: str) -> None:
-        """Nobody of that name gets in any more, and who is in is out."""
-        self._change("DELETE FROM users WHERE name = ?", name)
+        """Nobody of that name gets in any more, and who is in is out.
+
+        Who comes by the company's sign-in is remembered as blocked: they would only be let in anew.
+        """
+        user = self.user(name)
+        if user is not None and not user.password:
+            self._change("UPDATE users SET blocked = 1 WHERE name = ?", name)
+        else:
+            self._change("DELETE FROM users WHERE name = ?", name)
         self.end_sessions(name)
+
+    def let_back(self, name: str) -> None:
+        """Somebody who was blocked may come by the company's sign-in again."""
+        self._change("UPDATE users SET blocked = 0 WHERE name = ?", name)
 
     # --- sessions ------------------------------------------------------------------------------
 
@@ -181,7 +202,7 @@ class Accounts:
         """
         query = (
             "SELECT sessions.*, role, password, totp FROM sessions JOIN users ON users.name = user"
-            " WHERE digest = ?"
+            " WHERE digest = ? AND NOT blocked"
         )
         now = time.time()
         with self._open() as database:
@@ -237,6 +258,13 @@ class Accounts:
         except sqlite3.OperationalError as error:
             log.warning("session_not_written", reason=str(error))
 
+    def _add_columns(self) -> None:
+        """What a file of an earlier version lacks."""
+        with self._open() as database:
+            known = {row["name"] for row in database.execute("PRAGMA table_info(users)")}
+            if "blocked" not in known:
+                database.execute("ALTER TABLE users ADD COLUMN blocked INTEGER NOT NULL DEFAULT 0")
+
     @contextlib.contextmanager
     def _open(self, patience_s: float = 5.0) -> Iterator[sqlite3.Connection]:
         database = sqlite3.connect(self._path, timeout=patience_s)
@@ -261,7 +289,7 @@ def check_name(name: str) -> None:
 def _user(row: sqlite3.Row) -> User:
     return User(
         row["name"], Role(row["role"]), row["password"], row["totp"], row["totp_used"],
-        row["last_sign_in"],
+        row["last_sign_in"], bool(row["blocked"]),
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from voice_agent.console.handoff_api import HandoffApi
 from voice_agent.console.history import History
 from voice_agent.console.history_api import HistoryApi
 from voice_agent.console.interventions import Interventions
+from voice_agent.console.limits import Lockout
 from voice_agent.console.live import LiveBoard
 from voice_agent.console.live_api import LiveApi
 from voice_agent.console.oidc import OidcApi
@@ -85,6 +86,7 @@ class Console:
             History(settings.records.path, settings.actions.journal, _recordings(settings)),
             Grades(console.folder / "grades.sqlite", console.evaluation, console.verified_answers),
             Interventions(console.folder / "interventions.sqlite"),
+            Lockout(),
         )
         self._supervision = SupervisionWatch(self.desk.live, people, link, self.desk.audit)
         sign_in = SignIn(self.desk)
@@ -141,6 +143,8 @@ class Console:
 
 def _file(name: str) -> web.FileResponse:
     """A file of the page; nothing outside its folder, whatever the name says."""
+    if "\x00" in name:
+        raise web.HTTPNotFound
     path = (PAGE_FOLDER / name).resolve()
     if not path.is_relative_to(PAGE_FOLDER.resolve()) or not path.is_file():
         raise web.HTTPNotFound

@@ -18,6 +18,7 @@ from voice_agent.console.gateway_link import GatewayLink
 from voice_agent.console.grades import Grades
 from voice_agent.console.history import History
 from voice_agent.console.interventions import Interventions
+from voice_agent.console.limits import Lockout
 from voice_agent.console.live import LiveBoard
 
 
@@ -34,6 +35,7 @@ class Desk:
     history: History
     grades: Grades
     interventions: Interventions
+    lockout: Lockout
 
     async def note(
         self, request: web.Request, action: str, target: str = "", /, **detail: Any

@@ -27,7 +27,8 @@ from voice_agent.config import secret
 from voice_agent.console.accounts import NAME, User
 from voice_agent.console.desk import Desk
 from voice_agent.console.endpoints import Endpoint
-from voice_agent.console.errors import Forbidden, NotFound, Unavailable
+from voice_agent.console.errors import Forbidden, NotFound, TooManyRequests, Unavailable
+from voice_agent.console.limits import Buckets
 from voice_agent.console.roles import Permission, Role
 from voice_agent.console.settings import OidcSettings
 from voice_agent.console.sign_in import SignIn
@@ -38,7 +39,9 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 """Signatures of public keys only: neither `none` nor one made with a shared secret."""
 PATIENCE_S = 300.0
 CLOCK_OFF_S = 60
-MAX_EXPECTED = 500
+MAX_EXPECTED = 10_000
+STARTS = 40
+"""Sign-ins an address may begin at once, and in ``PATIENCE_S``; an office may share one."""
 METADATA_KEPT_S = 3_600.0
 _COOKIE = "console-oidc"
 
@@ -64,6 +67,8 @@ class OidcApi:
         self._sign_in = sign_in
         self._settings = desk.settings.console.oidc
         self._expected: OrderedDict[str, _Expected] = OrderedDict()
+        # one address cannot push out what others have begun, in the time they have for it
+        self._starts = Buckets(per_s=STARTS / PATIENCE_S, burst=STARTS)
         self._metadata: tuple[float, dict[str, Any], jwt.PyJWKSet] | None = None
 
     def endpoints(self) -> list[Endpoint]:
@@ -81,8 +86,11 @@ class OidcApi:
     def _redirect_uri(self) -> str:
         return f"{self._desk.settings.console.public_url.rstrip('/')}/api/oidc/return"
 
-    async def _start(self, _: web.Request) -> web.Response:
+    async def _start(self, request: web.Request) -> web.Response:
         settings = self._configured()
+        address = self._desk.door.address_of(request)
+        if wait_s := self._starts.wait_s(address, time.monotonic()):
+            raise TooManyRequests("Too many attempts; please wait.", retry_after_s=wait_s)
         metadata, _keys = await self._provider(settings)
         state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
         nonce, now = secrets.token_urlsafe(24), time.monotonic()
@@ -122,16 +130,16 @@ class OidcApi:
             raise Forbidden("This sign-in was not begun here, or took too long: please try again.")
         if request.query.get("error") or not request.query.get("code"):
             raise Forbidden("The provider did not sign you in.")
-        address = self._desk.door.address_of(request)
+        address, name = self._desk.door.address_of(request), ""
         try:
             claims = await self._claims(settings, request.query["code"], expected)
             name, role = _person(claims, settings)
+            user = await asyncio.to_thread(self._kept, name, role)
         except Forbidden as error:
-            await self._desk.audit.note("", "", "sign_in_failed", "", address=address,
-                by="oidc", reason=str(error),
-            )  # fmt: skip
+            await self._desk.audit.note(
+                name, "", "sign_in_failed", name, address=address, by="oidc", reason=str(error)
+            )
             raise
-        user = await asyncio.to_thread(self._kept, name, role)
         await self._desk.audit.note(name, role.value, "signed_in", name, address=address, by="oidc")
         token, _session = await asyncio.to_thread(self._desk.accounts.begin_session, user, address)
         response = web.Response(status=302, headers={"Location": "/"})
@@ -143,13 +151,15 @@ class OidcApi:
         """The account that goes with a name of the provider's; made when it is new.
 
         Raises:
-            Forbidden: somebody signs in by password under that name.
+            Forbidden: somebody signs in by password under that name, or they were removed.
         """
         known = self._desk.accounts.user(name)
         if known is None:
             self._desk.accounts.add(name, role, "")
         elif known.password:
             raise Forbidden("That name belongs to an account with a password.")
+        elif known.blocked:
+            raise Forbidden("You are let in no more; ask an administrator.")
         elif known.role is not role:
             self._desk.accounts.set_role(name, role)
         return User(name, role)

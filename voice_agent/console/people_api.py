@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,7 @@ class PeopleApi:
             Endpoint("POST", "/api/users", users, self._add),
             Endpoint("PUT", f"{one}/role", users, self._set_role),
             Endpoint("DELETE", one, users, self._remove),
+            Endpoint("DELETE", f"{one}/block", users, self._let_back),
             Endpoint("PUT", f"{one}/password", users, self._reset_password),
             Endpoint("DELETE", f"{one}/totp", users, self._reset_totp),
             Endpoint("DELETE", f"{one}/sessions", users, self._end_sessions),
@@ -42,6 +44,7 @@ class PeopleApi:
 
     async def _users(self, _: web.Request) -> web.Response:
         rows = await asyncio.to_thread(self._desk.accounts.users)
+        locked_s, now = self._desk.lockout.locked_s, time.monotonic()
         return web.json_response(
             {
                 "users": [
@@ -50,6 +53,8 @@ class PeopleApi:
                         "role": user.role.value,
                         "totp": bool(user.totp),
                         "password": bool(user.password),
+                        "locked": locked_s(user.name, now) > 0,
+                        "blocked": user.blocked,
                         "sessions": sessions,
                         "last_sign_in": user.last_sign_in,
                     }
@@ -89,6 +94,7 @@ class PeopleApi:
         kept = await asyncio.to_thread(passwords.hash_password, name, password)
         async with self._desk.noted(request, "password_reset", name):
             await asyncio.to_thread(self._desk.accounts.set_password, name, kept)
+        self._desk.lockout.let_in(name)
         return web.json_response({"name": name})
 
     async def _reset_totp(self, request: web.Request) -> web.Response:
@@ -104,6 +110,13 @@ class PeopleApi:
         async with self._desk.noted(request, "user_removed", name):
             await asyncio.to_thread(self._desk.accounts.remove, name)
         return web.json_response({})
+
+    async def _let_back(self, request: web.Request) -> web.Response:
+        """Somebody who was removed may come by their company's account again."""
+        name = await self._somebody_else(request)
+        async with self._desk.noted(request, "user_let_back", name):
+            await asyncio.to_thread(self._desk.accounts.let_back, name)
+        return web.json_response({"name": name, "blocked": False})
 
     async def _end_sessions(self, request: web.Request) -> web.Response:
         name = await self._known(request)

@@ -25,7 +25,7 @@ from voice_agent.console.errors import (
     TotpRequired,
     WrongPassword,
 )
-from voice_agent.console.limits import Buckets, Lockout
+from voice_agent.console.limits import Buckets
 from voice_agent.console.roles import GRANTS, Permission
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ class SignIn:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._settings = desk.settings.console
-        self._lockout = Lockout()
+        self._lockout = desk.lockout
         self._tries = Buckets(per_s=0.2, burst=15)
         self._hashing = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0

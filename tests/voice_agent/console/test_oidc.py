@@ -207,3 +207,52 @@ async def test_a_provider_that_does_not_answer_is_said_so(
 async def test_without_a_provider_there_is_no_such_sign_in(stage: Stage) -> None:
     for path in ("/api/oidc/start", "/api/oidc/return?state=&code=x"):
         assert (await stage.browser().ask("GET", path, allow_redirects=False)).status == 404
+
+
+async def came(provider: Provider, browser: Browser) -> int:
+    """The status of a whole sign-in."""
+    told = await begun(browser)
+    provider.claims = honest(provider, told)
+    path = f"/api/oidc/return?code=abc&state={told['state']}"
+    return (await browser.ask("GET", path, allow_redirects=False)).status
+
+
+async def test_who_was_removed_is_not_made_anew_by_their_company(
+    provider: Provider, company: Stage
+) -> None:
+    browser, administrator = company.browser(), await company.signed_in(Role.ADMINISTRATOR)
+    assert await came(provider, browser) == 302
+    await administrator.do("/api/users/ada.hill", method="DELETE")
+    assert (await browser.ask("GET", "/api/me")).status == 401
+    assert await came(provider, browser) == 403
+    users = (await administrator.get("/api/users"))["users"]
+    assert [each["name"] for each in users if each["blocked"]] == ["ada.hill"]
+    await administrator.do("/api/users/ada.hill/block", method="DELETE")
+    assert await came(provider, browser) == 302
+    acts = [(each.action, each.target) for each in company.console.desk.audit.entries()]
+    assert ("sign_in_failed", "ada.hill") in acts
+
+
+async def test_a_company_account_gets_no_password_that_would_shut_it_out(
+    provider: Provider, company: Stage
+) -> None:
+    browser, administrator = company.browser(), await company.signed_in(Role.ADMINISTRATOR)
+    assert await came(provider, browser) == 302
+    new = {"password": "a quite different one"}
+    await administrator.do("/api/users/ada.hill/password", new, "PUT", status=409)
+    assert await came(provider, browser) == 302
+
+
+async def test_a_flood_of_sign_ins_pushes_out_nobody_elses(
+    provider: Provider, company: Stage
+) -> None:
+    browser = company.browser()
+    told = await begun(browser)
+    provider.claims = honest(provider, told)
+    flood = company.browser()
+    asked = [
+        (await flood.ask("GET", "/api/oidc/start", allow_redirects=False)).status for _ in range(60)
+    ]
+    assert asked[-1] == 429
+    path = f"/api/oidc/return?code=abc&state={told['state']}"
+    assert (await browser.ask("GET", path, allow_redirects=False)).status == 302

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pyotp
 import pytest
+from yarl import URL
 
 from tests.voice_agent.console.conftest import PASSWORD, Browser, Stage
 from voice_agent.console import passwords
@@ -227,6 +228,28 @@ async def test_an_administrator_resets_what_was_lost(stage: Stage, somebody: str
     assert [each for each in noted if "reset" in each] == [
         "totp_reset", "password_reset", "totp_reset",
     ]  # fmt: skip
+
+
+async def test_a_new_password_ends_a_lock_which_the_list_shows(stage: Stage, somebody: str) -> None:
+    administrator, browser = await stage.signed_in(Role.ADMINISTRATOR), stage.browser()
+    for _ in range(5):
+        await browser.sign_in(somebody, "not this one, sorry")
+    assert (await browser.sign_in(somebody)).status == 429
+
+    async def locked() -> list[str]:
+        users = (await administrator.get("/api/users"))["users"]
+        return [each["name"] for each in users if each["locked"]]
+
+    assert await locked() == [somebody]
+    new = {"password": "a quite different one"}
+    await administrator.do(f"/api/users/{somebody}/password", new, method="PUT")
+    assert await locked() == []
+    assert (await browser.sign_in(somebody, new["password"])).status == 200
+
+
+async def test_a_name_no_file_can_have_is_not_found(stage: Stage) -> None:
+    response = await stage.browser().client.get(URL("/static/%00", encoded=True))
+    assert response.status == 404
 
 
 async def test_a_changed_role_ends_sessions_of_the_old_one(stage: Stage, somebody: str) -> None:

@@ -16,7 +16,7 @@ export function users() {
   const fetched = new Fetched(content);
   const load = () => fetched.show(() => get("/api/users"), ({ users: found = [] }) => table("Users", [["Name"], ["Role"], ["Second factor"], ["Sessions", "figure"], ["Last sign-in"], ["State"], [""]], found.map((user) => [
     user.name, plain(user.role), user.totp ? "Yes" : "No", String(user.sessions ?? NONE), day(user.last_sign_in),
-    user.locked ? el("span", { class: "tag", data: { tone: "bad" } }, "Locked") : el("span", { class: "tag", data: { tone: "good" } }, "Active"),
+    user.blocked ? el("span", { class: "tag", data: { tone: "bad" } }, "Removed") : user.locked ? el("span", { class: "tag", data: { tone: "bad" } }, "Locked") : el("span", { class: "tag", data: { tone: "good" } }, "Active"),
     user.name === session.user
       ? el("a", { class: "button small", href: "#/account" }, "Your account")
       : button("Manage", { tone: "small", "aria-label": `Manage ${user.name}`, onclick: () => manage(user) }),
@@ -27,10 +27,11 @@ export function users() {
     const opener = document.activeElement;
     const choices = [
       ["Change the role", `Now ${plain(user.role).toLowerCase()}.`, () => changeRole(user)],
-      ["Set a new password", "For somebody who has lost theirs.", () => resetPassword(user)],
+      user.password === false ? null : ["Set a new password", "For somebody who has lost theirs, or is locked out.", () => resetPassword(user)],
       user.totp ? ["Reset the second factor", "For somebody who has lost their authenticator.", () => resetFactor(user)] : null,
       user.sessions ? ["End sessions", `Signs ${user.name} out everywhere.`, () => endSessions(user)] : null,
-      ["Remove", `${user.name} may not sign in any more.`, () => removeUser(user), "danger"],
+      user.blocked ? ["Let back in", `${user.name} may use the company account again.`, () => letBack(user)]
+        : ["Remove", `${user.name} may not sign in any more.`, () => removeUser(user), "danger"],
     ].filter(Boolean);
     const dialog = el("dialog", { "aria-labelledby": "manage-title", onclose: () => {
       dialog.remove();
@@ -76,6 +77,10 @@ export function users() {
   const endSessions = ({ name }) => deed({
     title: `Sign ${name} out everywhere?`, confirm: "End sessions", tone: "danger", act: () => remove(path(name, "sessions")),
   }, `${name} is signed out.`);
+
+  const letBack = ({ name }) => deed({
+    title: `Let ${name} back in?`, confirm: "Let in", act: () => remove(path(name, "block")),
+  }, `${name} may sign in again.`);
 
   const removeUser = ({ name }) => deed({
     title: `Remove ${name}?`, text: "What they did stays in the audit log.", confirm: "Remove", tone: "danger", act: () => remove(path(name)),
