@@ -4,12 +4,15 @@ The stack tells nobody what was negotiated, but shows its messages. Those that c
 were on the wire: anybody's, before the stack has judged them. So nothing counts before the stack's
 own word on it: a far end's offer when we have answered it with ours, in the same transaction; its
 answer when it belongs to an offer of ours, whose branch nobody else knows.
+
+What nobody has answered is bounded, and whoever sends most of it loses theirs first. Where we
+answer an offer that is lost so, or was none, sound may come from where our answer goes.
 """
 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeAlias, TypeVar
@@ -42,6 +45,7 @@ class Agreed:
 
     ours: Sound
     theirs: Sound
+    """Port 0: it is not known what they said."""
     signalled_from: frozenset[Address]
     """Where the far end's messages came from: itself, or the address it is behind."""
 
@@ -52,21 +56,27 @@ class Agreed:
 
     @property
     def behind_nat(self) -> bool:
-        """The far end names an address that its messages do not come from."""
-        return self.theirs.address not in self.signalled_from
+        """The far end names an address that its messages do not come from, or none that we know."""
+        return not self.theirs.port or self.theirs.address not in self.signalled_from
 
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
     sound: Sound
     signalled_from: frozenset[Address]
+    source: Address
 
 
 class Offers:
     """Puts offers and answers together. Keeps at most ``_MAX_OPEN`` that nobody has answered."""
 
     def __init__(self) -> None:
+        self.lost = 0
+        """Offers forgotten before they were answered: somebody floods us with them."""
         self._theirs: OrderedDict[tuple[str, str], _Offer] = OrderedDict()
+        self._open_by: Counter[Address] = Counter()
+        self._answered: OrderedDict[tuple[str, str], _Offer] = OrderedDict()
+        """Found again when the stack sends its answer again."""
         self._ours: OrderedDict[str, Sound] = OrderedDict()
 
     def read(self, message: str) -> Agreed | None:
@@ -90,20 +100,46 @@ class Offers:
             source = _host(head[3])
             if source is None:
                 return None
-            came = _Offer(sound, frozenset({source, *_received(message)}))
+            came = _Offer(sound, frozenset({source, *_received(message)}), source)
             if response:
                 return _agreed(self._ours.get(_key(branch[1])), came)
             if cseq[2].upper() == "ACK":  # The answer to an offer that we made in a 200.
                 return _agreed(self._ours.pop(f"tag:{tag[1]}", None) if tag else None, came)
-            _keep(self._theirs, transaction, came)
+            self._keep_theirs(transaction, came)
             return None
         if not response:
             _keep(self._ours, _key(branch[1]), sound)
             return None
-        offer = self._theirs.get(transaction)
-        if offer is None and tag is not None:
+        final = message[head.end() + 8 : head.end() + 9] == "2"
+        offer = self._theirs.get(transaction) or self._answered.get(transaction)
+        if offer is not None:
+            if final and self._forget_theirs(transaction):
+                _keep(self._answered, transaction, offer)
+            return _agreed(sound, offer)
+        if tag is not None:
             _keep(self._ours, f"tag:{tag[1]}", sound)
-        return _agreed(sound, offer)
+        to = _host(head[4])
+        if not final or cseq[2].upper() != "INVITE" or to is None:
+            return None
+        return Agreed(sound, Sound(to, 0), frozenset({to}))
+
+    def _keep_theirs(self, transaction: tuple[str, str], offer: _Offer) -> None:
+        self._forget_theirs(transaction)
+        self._theirs[transaction] = offer
+        self._open_by[offer.source] += 1
+        if len(self._theirs) > _MAX_OPEN:
+            most = max(self._open_by, key=self._open_by.__getitem__)
+            self._forget_theirs(next(key for key, o in self._theirs.items() if o.source == most))
+            self.lost += 1
+
+    def _forget_theirs(self, transaction: tuple[str, str]) -> bool:
+        offer = self._theirs.pop(transaction, None)
+        if offer is None:
+            return False
+        self._open_by[offer.source] -= 1
+        if not self._open_by[offer.source]:
+            del self._open_by[offer.source]
+        return True
 
 
 def sound_in(message: str) -> Sound | None:

@@ -84,6 +84,7 @@ class SoundGuard:
     def __init__(self, settings: SipSettings) -> None:
         self._to = _own_address(settings.host)
         self._offers = Offers()
+        self._lost_told_at = 1
         self._streams: dict[int, _Stream] = {}
         self._task: asyncio.Task[None] | None = None
         self._handler: _Trace | None = None
@@ -111,11 +112,15 @@ class SoundGuard:
     def read(self, message: str) -> None:
         """Take a message; what it settles holds from now on."""
         agreed = self._offers.read(message)
+        if self._offers.lost >= self._lost_told_at:
+            log.warning("sip_offers_flooded", lost=self._offers.lost)
+            self._lost_told_at = 2 * self._offers.lost
         if agreed is None:
             return
         port = agreed.ours.port
         old = self._streams.get(port)
-        if old is not None and old.agreed == agreed:
+        tells_more = old is None or (agreed.theirs.port and old.agreed != agreed)
+        if old is not None and not tells_more and self._is_present(port, old):
             return
         if old is not None:
             _end(old)
@@ -123,6 +128,12 @@ class SoundGuard:
             self._guard(port, agreed)
         except OSError as error:
             log.warning("sip_sound_not_guarded", error=error.strerror)
+
+    @staticmethod
+    def _is_present(port: int, stream: _Stream) -> bool:
+        """The stream's socket is still the one at its port: no later call has it."""
+        with own_udp_socket(port) as ours:
+            return ours is not None and os.fstat(ours.fileno()).st_ino == stream.inode
 
     def _guard(self, port: int, agreed: Agreed) -> None:
         with own_udp_socket(port) as ours, own_udp_socket(port + 1) as control:

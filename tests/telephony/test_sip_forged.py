@@ -19,8 +19,9 @@ from pylibsrtp import Policy, Session
 from evals.latency.rtp import PCMU, RtpPacket, encoded
 from telephony.call import Leg, LegAnswered, LegEnded, LegState
 from telephony.media_stream import SAMPLE_RATE_HZ
+from telephony.settings import SipSettings
 from telephony.sip import SipLine
-from telephony.sip_sound_guard import open_sockets
+from telephony.sip_sound_guard import SoundGuard, open_sockets
 from telephony.udp_filter import drops, own_udp_socket, own_udp_sockets
 from tests.telephony.sip_peer import loudest_hz
 from tests.telephony.sip_stage import Arrivals, event_of, far_end, open_line
@@ -30,6 +31,38 @@ pytestmark = pytest.mark.loopback
 
 GOOD_PORT = 49_170  # in GOOD_SDP
 SO_BINDTODEVICE = 25
+
+
+def udp_socket(port: int = 0) -> socket.socket:
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.setblocking(False)
+    opened.bind(("127.0.0.1", port))
+    return opened
+
+
+async def test_a_call_at_the_same_two_ports_as_an_earlier_one_is_guarded_too() -> None:
+    guard = SoundGuard(SipSettings(host="127.0.0.1"))
+    with udp_socket() as phone, udp_socket() as stranger:
+        port = 0
+        for number in range(2):
+            with udp_socket(port) as ours:
+                port = ours.getsockname()[1]
+                for way, first, at in (
+                    ("RX", "INVITE sip:a@127.0.0.1 SIP/2.0", phone.getsockname()[1]),
+                    ("TX", "SIP/2.0 200 OK", port),
+                ):
+                    guard.read(
+                        f"{way} UDP 127.0.0.1:5 -> 127.0.0.1:5\n{first}\r\n"
+                        f"Via: SIP/2.0/UDP 127.0.0.1:5;branch=z9hG4bK{number}\r\n"
+                        f"CSeq: 1 INVITE\r\n\r\nv=0\r\nc=IN IP4 127.0.0.1\r\n"
+                        f"m=audio {at} RTP/AVP 0\r\n"
+                    )
+                stranger.sendto(b"forged", ours.getsockname())
+                phone.sendto(b"theirs", ours.getsockname())
+                assert ours.recv(100) == b"theirs"
+                with pytest.raises(BlockingIOError):
+                    ours.recv(100)
+    await guard.stop()
 
 
 @dataclass

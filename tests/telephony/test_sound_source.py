@@ -102,6 +102,42 @@ def test_an_offer_that_was_refused_or_belongs_to_another_transaction_counts_for_
     assert offers.read(ACCEPTED) == BEHIND_NAT
 
 
+FLOOD = 600
+
+
+def test_a_flood_of_offers_costs_those_of_its_own_source_only() -> None:
+    offers = Offers()
+    offers.read(INVITE)
+    for number in range(FLOOD):
+        forged = INVITE.replace("z9hG4bKa", f"z9hG4bKf{number}")
+        offers.read(forged.replace("203.0.113.7:", "198.51.100.6:"))
+    assert offers.lost > 0
+    assert offers.read(ACCEPTED) == BEHIND_NAT
+
+
+def test_an_answered_offer_is_not_lost_when_the_answer_is_sent_again() -> None:
+    offers = Offers()
+    offers.read(INVITE)
+    assert offers.read(ACCEPTED) == BEHIND_NAT
+    for number in range(FLOOD):
+        offers.read(INVITE.replace("z9hG4bKa", f"z9hG4bKf{number}"))
+    assert offers.read(ACCEPTED) == BEHIND_NAT
+
+
+def test_a_call_whose_offer_is_lost_hears_only_where_our_answer_goes() -> None:
+    offers = Offers()
+    offers.read(INVITE)
+    for number in range(FLOOD):
+        offers.read(INVITE.replace("z9hG4bKa", f"z9hG4bKf{number}"))
+    agreed = offers.read(ACCEPTED)
+    assert agreed is not None
+    assert agreed.hosts == {NAT}
+    assert agreed.behind_nat, "its port has to be learnt"
+    judge = SourceJudge(agreed)
+    assert judged(judge, Source(EVIL, 4_000), 200) is None
+    assert judged(judge, LEARNT, FIRST_PACKETS) == LEARNT
+
+
 def test_our_own_offer_is_answered_only_by_who_got_it() -> None:
     offers = Offers()
     offers.read(message("TX", "INVITE sip:x@203.0.113.7 SIP/2.0", sdp("192.0.2.1", 20_000)))
