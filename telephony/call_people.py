@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -26,6 +26,14 @@ SUPERVISORS_CHOICE = "supervisor"
 """The cause of a handoff that nobody on the line asked for."""
 LOST_AT_MOST = 3
 """Without an agent, a caller whose people's lines broke so often is rung later instead."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What the agent asks for while an earlier attempt is leaving."""
+
+    request: Transfer
+    announcement: bytes
 
 
 class CallPeople:
@@ -65,6 +73,7 @@ class CallPeople:
         self._on_back = on_back
         self._on_change = on_change
         self._lost = 0
+        self._next: _Asked | None = None
         self.hand_over: HandOver | None = None
         """The attempt that is under way."""
         self.none_asked = asyncio.Event()
@@ -80,9 +89,17 @@ class CallPeople:
     # --- what the agent asks for ---------------------------------------------------------------
 
     def begin(self, request: Transfer, announcement: bytes) -> None:
-        """Put the caller through as the agent wants; refused where settings forbid the target."""
+        """Put the caller through as the agent wants; refused where settings forbid the target.
+
+        While an earlier attempt leaves, this waits for it; while one rings it is ignored.
+        """
         if self.hand_over is not None:
-            log.warning("transfer_ignored", reason="one is under way")
+            if not self.hand_over.is_leaving:
+                log.warning("transfer_ignored", reason="one is under way")
+                return
+            if self._next is None:
+                self._parts.life.spawn(self._begin_next())
+            self._next = _Asked(request, announcement)
             return
         try:
             routes = transfer_routes(request.target, self._human)
@@ -102,11 +119,15 @@ class CallPeople:
 
     def announce(self, audio: bytes) -> None:
         """The sound of an announcement that was to follow."""
-        if self.hand_over is not None:
+        if self._next is not None:
+            self._next.announcement = audio
+            self._next.request = replace(self._next.request, announced_later=False)
+        elif self.hand_over is not None:
             self.hand_over.announce(audio)
 
     def withdraw(self) -> None:
         """The caller wants no person any more."""
+        self._next = None
         if self.hand_over is not None:
             self.hand_over.withdraw()
 
@@ -163,6 +184,12 @@ class CallPeople:
         return (await self._keep(CallBack(cause="no_agent"), b"")).state == "kept"
 
     # --- within --------------------------------------------------------------------------------
+
+    async def _begin_next(self) -> None:
+        await self.none_asked.wait()
+        asked, self._next = self._next, None
+        if asked is not None and self._media.stream is not None:
+            self.begin(asked.request, asked.announcement)
 
     async def _promise(self, asked: CallBack, announcement: bytes) -> None:
         answer = await self._keep(asked, announcement)

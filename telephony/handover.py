@@ -139,12 +139,15 @@ class HandOver:
             log.info("caller_transferred")
             self._tell(TRANSFERRED, "")
 
-    def withdraw(self) -> bool:
-        """The caller wants no person any more; false when one has them already."""
-        if self.state in ("bridged", TRANSFERRED, "ended", "failed"):
-            return False
-        self._withdrawn.set()
-        return True
+    def withdraw(self) -> None:
+        """The caller wants no person any more; too late when one has them already."""
+        if self.state not in ("bridged", TRANSFERRED, "ended", "failed"):
+            self._withdrawn.set()
+
+    @property
+    def is_leaving(self) -> bool:
+        """It is settled how this ended; only the telephones are still being hung up."""
+        return self._withdrawn.is_set() or self.state in ("ended", "failed")
 
     # --- the attempt -----------------------------------------------------------------------------
 
@@ -161,6 +164,7 @@ class HandOver:
             if not working.done() and self.state not in ("bridged", TRANSFERRED):
                 metrics.TRANSFERS.labels("withdrawn").inc()
                 log.info("transfer_withdrawn")
+                self._tell("ended", "withdrawn")
                 return None
             return await working
         finally:

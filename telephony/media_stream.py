@@ -210,7 +210,7 @@ class Transfer:
     ``position`` counts from 1, ``wait_s`` is estimated from measured times, ``None`` when there are
     too few), ``ringing``, ``answered``, ``bridged``, ``failed`` (``reason``: ``busy``,
     ``declined``, ``no_answer``, ``unreachable``, ``closed``, ``queue_full``, ``gave_up_waiting``,
-    …), ``ended``, and ``transferred``: the caller's own line has put them through, and the call
+    …), ``ended`` (also where the attempt was withdrawn), and ``transferred``: the caller's own line has put them through, and the call
     ends. ``offers`` is what can be had instead.
     Until ``bridged`` the caller still hears the agent; from then on caller audio goes to the person
     and the agent receives silence.

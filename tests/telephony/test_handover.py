@@ -10,7 +10,17 @@ import pytest
 from telephony.audio import SILENCE
 from telephony.call import DigitPressed, HoldChanged, HumanStage, LegEnded, LegState
 from telephony.call_session import CallSession
-from telephony.media_stream import Cleared, Dtmf, Message, Resume, Stop, Transfer
+from telephony.media_stream import (
+    Announcement,
+    Cleared,
+    Dtmf,
+    Mark,
+    Message,
+    Resume,
+    Stop,
+    Transfer,
+    Withdraw,
+)
 from tests.telephony.fakes import AgentEnd, FakeLeg, eventually
 from tests.telephony.stage import Stage, staged, voice
 
@@ -439,3 +449,58 @@ async def test_whenever_a_call_ends_everything_of_it_is_freed(reach: object, how
 def _ours(task: asyncio.Task[object]) -> bool:
     """Not a task of the fake agent's web server."""
     return "RequestHandler" not in repr(task.get_coro())
+
+
+async def leaving(stage: Stage) -> tuple[AgentEnd, asyncio.Event]:
+    """A caller has changed their mind; the person's telephone hangs up once the event is set."""
+    agent, person = await ring_person(stage, FakeLeg())
+    may_leave, hang_up = asyncio.Event(), person.hang_up
+
+    async def slowly(reason: str = "") -> None:
+        await may_leave.wait()
+        await hang_up(reason)
+
+    person.hang_up = slowly  # type: ignore[method-assign]
+    await agent.send(Withdraw("withdrawn"))
+    await eventually(lambda: last_state(agent) == "ended")
+    return agent, may_leave
+
+
+async def test_a_withdrawn_attempt_is_told_as_ended() -> None:
+    async with staged() as stage:
+        agent, may_leave = await leaving(stage)
+        (session,) = stage.gateway.calls.values()
+        assert session.people.told is not None
+        assert session.people.told["state"] == "ended"
+        assert session.people.told["reason"] == "withdrawn"
+        may_leave.set()
+        assert states(agent)[-1] == ("ended", "withdrawn")
+
+
+async def test_what_is_asked_for_while_the_last_attempt_leaves_begins_once_it_has_left() -> None:
+    async with staged() as stage:
+        agent, may_leave = await leaving(stage)
+        await agent.send(Transfer(announced_later=True))
+        await agent.send(Announcement(BRIEF))
+        await agent.send(Mark("behind"))
+        await eventually(lambda: Mark("behind") in agent.messages)
+        assert len(stage.line.rung) == 1
+        may_leave.set()
+        await eventually(lambda: len(stage.line.rung) == 2)
+        await stage.line.leg.answer()
+        await stage.clock.advance_until(lambda: last_state(agent) == "bridged")
+        assert voice(50) in stage.line.leg.heard
+
+
+async def test_what_is_asked_for_meanwhile_can_be_withdrawn_too() -> None:
+    async with staged() as stage:
+        agent, may_leave = await leaving(stage)
+        await agent.send(Transfer())
+        await agent.send(Withdraw("withdrawn"))
+        await agent.send(Mark("behind"))
+        await eventually(lambda: Mark("behind") in agent.messages)
+        may_leave.set()
+        (session,) = stage.gateway.calls.values()
+        await eventually(session.people.none_asked.is_set)
+        await stage.clock.advance(1.0)
+        assert len(stage.line.rung) == 1
