@@ -12,14 +12,14 @@ import structlog
 from telephony.agent_link import AgentLink, AgentStream
 from telephony.call import CallStage
 from telephony.call_life import CallParts
-from telephony.call_people import SUPERVISORS_CHOICE, CallPeople
+from telephony.call_people import CallPeople
 from telephony.call_recording import CallRecording
 from telephony.caller_line import CallerLine
 from telephony.clock import within
 from telephony.conversation import Conversation
 from telephony.errors import AgentLinkError, AgentsSwitchedOff, NoAgent, NotToPerson
 from telephony.kill_switch import SwitchState
-from telephony.media_stream import Note, Resume, Start, Transfer
+from telephony.media_stream import SUPERVISOR, Note, Resume, Start, Transfer
 from telephony.routing import AfterLoss, Patience
 from telephony.steering import Steering
 
@@ -310,7 +310,7 @@ class CallAgents:
         if self._media.stage not in (CallStage.WITH_AGENT, CallStage.WAITING):
             raise NotToPerson("The call is only beginning, or ending.")
         if self._media.stream is not None:
-            self._media.tell(Transfer(target=queue, state="wanted", cause=SUPERVISORS_CHOICE))
+            self._media.tell(Transfer(target=queue, state="wanted", cause=SUPERVISOR))
             with suppress(TimeoutError):
                 await within(self._clock, HEED_S, self._people.asked.wait())
         if self._people.asked.is_set() or self.are_off or self._sent_to is not None:
@@ -350,7 +350,7 @@ class CallAgents:
         self._forget_sent()
         self._media.play(None)
         self._goes_on.set()
-        self._media.tell(Transfer(target="supervisor", state="bridged"))
+        self._media.tell(Transfer(target=SUPERVISOR, state="bridged"))
 
     def follow_supervisor(self, why: str, agreed: str) -> None:
         """The caller has whom they had before: the agent, a person, or nobody yet."""

@@ -15,15 +15,13 @@ from telephony.call_life import CallParts
 from telephony.caller_line import CallerLine
 from telephony.errors import TargetRefused
 from telephony.handover import Dial, HandOver, Story
-from telephony.media_stream import CallBack, Transfer
+from telephony.media_stream import SUPERVISOR, CallBack, Transfer
 from telephony.people import People
 from telephony.prompts import PromptName
 from telephony.routing import Route, transfer_routes
 
 log = structlog.get_logger(__name__)
 
-SUPERVISORS_CHOICE = "supervisor"
-"""The cause of a handoff that nobody on the line asked for."""
 LOST_AT_MOST = 3
 """Without an agent, a caller whose people's lines broke so often is rung later instead."""
 
@@ -171,7 +169,7 @@ class CallPeople:
         story = Story(self._parts.call_id, "no_agent")
         queue = self._parts.queue if self._parts.queue in self._human.queues else ""
         if sent_to is not None:
-            story, queue = Story(self._parts.call_id, SUPERVISORS_CHOICE), sent_to
+            story, queue = Story(self._parts.call_id, SUPERVISOR), sent_to
         elif kept:
             story = Story(self._parts.call_id, kept.cause, kept.link, kept.announcement)
             queue = kept.queue

@@ -41,6 +41,9 @@ OVERHEARD_MS = 100
 TransferState: TypeAlias = Literal[
     "wanted", "waiting", "ringing", "answered", "bridged", "transferred", "failed", "ended"
 ]
+SUPERVISOR = "supervisor"
+"""No queue bears this name: in a `Transfer` that tells of a takeover it is the ``target``, and in
+one that a supervisor wants it is the ``cause``."""
 Offer: TypeAlias = Literal["call_back"]
 """What the gateway can do for a caller who cannot be put through now."""
 
@@ -210,8 +213,8 @@ class Transfer:
     ``position`` counts from 1, ``wait_s`` is estimated from measured times, ``None`` when there are
     too few), ``ringing``, ``answered``, ``bridged``, ``failed`` (``reason``: ``busy``,
     ``declined``, ``no_answer``, ``unreachable``, ``closed``, ``queue_full``, ``gave_up_waiting``,
-    …), ``ended`` (also where the attempt was withdrawn), and ``transferred``: the caller's own line has put them through, and the call
-    ends. ``offers`` is what can be had instead.
+    …), ``ended`` (also when the agent has withdrawn its wish), and ``transferred``: the caller's
+    own line has put them through, and the call ends. ``offers`` is what can be had instead.
     Until ``bridged`` the caller still hears the agent; from then on caller audio goes to the person
     and the agent receives silence.
     """

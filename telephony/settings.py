@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from telephony.media_stream import SUPERVISOR
 from telephony.switch_file import DEFAULT_PATH
 
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
@@ -243,6 +244,8 @@ class HumanLineSettings(Section):
 
     @model_validator(mode="after")
     def _queues_known(self) -> HumanLineSettings:
+        if SUPERVISOR in self.queues:
+            raise ValueError(f"`{SUPERVISOR}` is what takeovers are told by, and no queue's name")
         for name, queue in self.queues.items():
             if queue.overflow and queue.overflow not in self.queues:
                 raise ValueError(f"queue `{name}` overflows into `{queue.overflow}`: no such queue")

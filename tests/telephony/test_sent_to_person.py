@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from pydantic import ValidationError
 
 from telephony.call import CallStage, LegState, SupervisorMode
 from telephony.call_agents import HEED_S
 from telephony.call_session import CallSession
 from telephony.errors import NotToPerson
 from telephony.media_stream import Announcement, Stop, Transfer
+from telephony.settings import HumanLineSettings
 from tests.telephony.fakes import AgentEnd, FakeLeg, eventually
 from tests.telephony.stage import SENT, Stage, staged, voice
 from tests.telephony.test_supervision import join
@@ -166,3 +168,8 @@ async def test_a_caller_who_hears_the_agents_goodbye_can_still_be_sent_to_a_pers
         await session.agents.send_to_person("care")
         await eventually(lambda: stage.line.rung)
         assert stage.line.rung[0][0] == "sip:care@example.invalid"
+
+
+def test_no_queue_is_named_as_takeovers_are_told() -> None:
+    with pytest.raises(ValidationError, match="no queue's name"):
+        HumanLineSettings.model_validate({"queues": {"supervisor": {"targets": ["sip:a@b"]}}})

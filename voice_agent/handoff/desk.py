@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import structlog
 
 from telephony import media_stream
-from telephony.media_stream import Message, Start
+from telephony.media_stream import SUPERVISOR, Message, Start
 from telephony.routing import number_of
 from voice_agent.answering import phrases as answers
 from voice_agent.answering.actions.desk import ActionDesk
@@ -38,7 +38,6 @@ log = structlog.get_logger(__name__)
 
 Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 TRANSCRIBE_AT_END_S = 20.0
-SUPERVISORS_CHOICE = "supervisor"
 
 
 class Line(Protocol):
@@ -209,8 +208,8 @@ class HandoffDesk:
         """A supervisor wants a person to have this caller: ring, and tell the caller meanwhile."""
         assert self._line is not None  # noqa: S101 - the gateway speaks of an open call
         spoken = self._line.unfinished
-        await self._ask(spoken or Reply(0, "", "", road=Road.PERSON), SUPERVISORS_CHOICE, queue)
-        await self._line.say(self._engines.reasons.of(SUPERVISORS_CHOICE).says)
+        await self._ask(spoken or Reply(0, "", "", road=Road.PERSON), SUPERVISOR, queue)
+        await self._line.say(self._engines.reasons.of(SUPERVISOR).says)
 
     async def _ask(self, reply: Reply, reason: str = "", queue: str | None = None) -> None:
         """Ask for a person, once a reply; the sentence that says why follows while it rings.
@@ -273,7 +272,7 @@ class HandoffDesk:
         match message:
             case media_stream.Transfer(state="wanted"):
                 await self._ask_for_supervisor(message.target)
-            case media_stream.Transfer(target="supervisor", state=state) if state:
+            case media_stream.Transfer(target=media_stream.SUPERVISOR, state=state) if state:
                 self.bridged = state == "bridged"
                 await self._line_is(not self.bridged)
             case media_stream.Transfer(state=state) if state:
