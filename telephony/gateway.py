@@ -260,8 +260,8 @@ async def serve(settings: GatewaySettings) -> None:
             await control.start()
         if settings.sip.enabled:
             sip = SipLine(settings.sip, settings.max_calls * legs_per_call(settings.human))
+            gateway.dial = sip.dial  # first: the first call may come at once, and needs people
             await sip.start(gateway.take)
-            gateway.dial = sip.dial
             ringing_back = asyncio.create_task(CallBackDialler(gateway, gateway.people).run())
         if settings.web.enabled:
             web = WebServer(settings.web, gateway)

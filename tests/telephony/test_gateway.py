@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from telephony.errors import GatewayError
-from telephony.gateway import check_exposure, run
+from telephony import sip
+from telephony.errors import GatewayError, LineUnavailable
+from telephony.gateway import Gateway, check_exposure, run
 from telephony.prompts import PromptName, Prompts
 from telephony.settings import GatewaySettings
 from tests.telephony.fakes import FakeLeg
@@ -31,6 +32,23 @@ def test_an_agent_elsewhere_needs_the_token(monkeypatch: pytest.MonkeyPatch) -> 
         check_exposure(settings)
     monkeypatch.setenv("VOICE_AGENT_MEDIA_TOKEN", "letters")
     check_exposure(settings)
+
+
+def test_people_can_be_rung_for_the_very_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    dials: list[object] = []
+
+    class Line(sip.SipLine):
+        async def start(self, on_incoming: sip.OnIncoming) -> None:
+            gateway = getattr(on_incoming, "__self__", None)
+            assert isinstance(gateway, Gateway)
+            dials.append(gateway.dial)
+            raise LineUnavailable("the test is over")
+
+    monkeypatch.setattr(sip, "SipLine", Line)
+    off = {"enabled": False}
+    settings = {"control": off, "web": off, "kill_switch": "no/such/switch.json"}
+    assert run(GatewaySettings.model_validate(settings)) == 2
+    assert [dial is not None for dial in dials] == [True]
 
 
 def test_a_process_that_cannot_start_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
