@@ -163,7 +163,7 @@ class AgentLink:
         self._session: aiohttp.ClientSession | None = None
 
     async def connect(self, start: Start) -> AgentStream:
-        """A stream on which ``start`` has been sent.
+        """A stream on which ``start`` is the first thing sent.
 
         Raises:
             AgentUnreachable: nobody there, no answer within the timeout, or a broken handshake.
@@ -193,7 +193,6 @@ class AgentLink:
                     max_msg_size=MAX_MESSAGE_BYTES,
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
                 )
-                await opened.send_str(encode(start))
         except aiohttp.WSServerHandshakeError as error:
             if error.status in (429, 503):
                 raise AgentBusy("the agent takes no further calls") from error
@@ -206,7 +205,9 @@ class AgentLink:
             raise AgentUnreachable("the agent did not answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
             raise AgentUnreachable("nobody answers at the agent's address") from error
-        return AgentStream(opened)
+        stream = AgentStream(opened)
+        stream.send(start)  # from here on whoever has the stream closes it
+        return stream
 
     async def close(self) -> None:
         """Free the connection pool."""

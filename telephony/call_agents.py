@@ -167,16 +167,19 @@ class CallAgents:
         connecting = asyncio.ensure_future(self._link.connect(self._start()))
         switched = asyncio.ensure_future(self._switched_off.wait())
         sent = asyncio.ensure_future(self._sent.wait())
+        taken = None
         try:
             await asyncio.wait({connecting, switched, sent}, return_when=asyncio.FIRST_COMPLETED)
             if not self.are_off and self._sent_to is None:
-                return await connecting
-            if connecting.done() and connecting.exception() is None:
-                await connecting.result().close("switched_off")
+                taken = await connecting
+                return taken
             raise AgentsSwitchedOff("no agent is to have this caller")
         finally:
             for each in (connecting, switched, sent):
                 each.cancel()
+            came = connecting.done() and not connecting.cancelled() and not connecting.exception()
+            if taken is None and came:  # also as the call ends
+                await connecting.result().close("switched_off" if self.are_off else "not_wanted")
 
     async def _serve_by_people(self) -> bool:
         """While agents are off the phones: people, and hold music until one is free.

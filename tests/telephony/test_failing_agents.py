@@ -7,12 +7,14 @@ from contextlib import suppress
 
 import pytest
 
+from telephony.agent_link import AgentStream
 from telephony.audio import SILENCE
 from telephony.call import LegEnded, LegState
 from telephony.media_stream import (
     Clear,
     Cleared,
     Mark,
+    Start,
 )
 from tests.telephony.fakes import FakeLeg, eventually
 from tests.telephony.stage import GOODBYE, HOLD, TROUBLE, staged, voice
@@ -207,3 +209,19 @@ async def _send_raw(socket: object, data: str | bytes) -> None:
         await socket.send_str(data)  # type: ignore[attr-defined]
     else:
         await socket.send_bytes(data)  # type: ignore[attr-defined]
+
+
+async def test_an_agent_that_comes_as_the_call_ends_is_not_left_behind() -> None:
+    async with staged() as stage:
+        caller = FakeLeg()
+        connect = stage.gateway._link.connect
+
+        async def connect_too_late(start: Start) -> AgentStream:
+            stream = await connect(start)
+            (session,) = stage.gateway.calls.values()
+            session.end("caller_hung_up")
+            return stream
+
+        stage.gateway._link.connect = connect_too_late  # type: ignore[method-assign]
+        await stage.ring(caller)
+        await eventually(lambda: stage.agent.streams[0].closed)
