@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 MAX_WAITING_EVENTS = 2_000
 """Of one listener; one that reads more slowly is sent away and comes back to a snapshot."""
+MAX_OF_ONE_SESSION = 8
+"""Listeners of one signed-in browser: its tabs, and not everybody's places."""
 LOOK_S = 0.5
 _RETRY_S = (0.2, 0.5, 1.0, 2.0)
 
@@ -27,7 +29,8 @@ _RETRY_S = (0.2, 0.5, 1.0, 2.0)
 class Listener:
     """One page that watches. Its queue is bounded; ``late`` is set when it was too slow."""
 
-    def __init__(self) -> None:
+    def __init__(self, whose: str = "") -> None:
+        self.whose = whose
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_WAITING_EVENTS)
         self.late = False
 
@@ -59,15 +62,17 @@ class LiveBoard:
         self._listeners: set[Listener] = set()
 
     @contextmanager
-    def listening(self) -> Iterator[Listener]:
-        """A listener that hears everything from its snapshot on.
+    def listening(self, whose: str) -> Iterator[Listener]:
+        """A listener that hears everything from its snapshot on; ``whose`` names a session.
 
         Raises:
-            TooManyRequests: as many watch as may.
+            TooManyRequests: as many watch as may, in all or of that session.
         """
+        if sum(each.whose == whose for each in self._listeners) >= MAX_OF_ONE_SESSION:
+            raise TooManyRequests("Too many of your pages watch already.", retry_after_s=10)
         if len(self._listeners) >= self._most:
             raise TooManyRequests("Too many pages watch already.", retry_after_s=10)
-        listener = Listener()
+        listener = Listener(whose)
         listener.put(_copied(self.state.snapshot(time.time())))
         self._listeners.add(listener)
         try:

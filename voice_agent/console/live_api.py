@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from voice_agent.console.board_state import call_for, event_for, turn_for
@@ -19,8 +20,12 @@ from voice_agent.console.gateway_link import call_path
 from voice_agent.console.history import CALL_ID
 from voice_agent.console.roles import GRANTS, SUPERVISING, Permission
 
+log = structlog.get_logger(__name__)
+
 HEARTBEAT_S = 5.0
 """A stream says that it lives so often, and looks whether its session still does."""
+WRITE_PATIENCE_S = 5.0
+"""A browser that takes nothing for so long is hung up on: it would hold its place for ever."""
 _MAX_SDP_CHARS = 64 * 1024
 
 View = Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -178,7 +183,10 @@ async def stream(
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
     )
-    with desk.live.listening() as listener, suppress(ConnectionResetError):
+    with (
+        desk.live.listening(session.digest) as listener,
+        suppress(ConnectionResetError, TimeoutError),
+    ):
         await response.prepare(request)
         looked = time.monotonic()
         while not listener.late:
@@ -187,7 +195,7 @@ async def stream(
             events = events[:last]
             shown = [each for event in events if (each := view(event)) is not None]
             said = "".join(f"data: {json.dumps(each)}\n\n" for each in shown) or ": here\n\n"
-            await response.write(said.encode())
+            await _write(request, response, said)
             if last:
                 break
             if time.monotonic() - looked >= HEARTBEAT_S:
@@ -196,6 +204,17 @@ async def stream(
                 if known is None or known.role is not session.role:
                     break
     return response
+
+
+async def _write(request: web.Request, response: web.StreamResponse, said: str) -> None:
+    try:
+        async with asyncio.timeout(WRITE_PATIENCE_S):
+            await response.write(said.encode())
+    except TimeoutError:
+        log.warning("console_listener_hung", path=request.path)
+        if request.transport is not None:
+            request.transport.abort()
+        raise
 
 
 def _sdp(body: Mapping[str, Any]) -> str:

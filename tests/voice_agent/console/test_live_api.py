@@ -12,7 +12,7 @@ import pytest
 from tests.voice_agent.console.conftest import Stage, Watch
 from tests.voice_agent.console.fake_gateway import call
 from voice_agent.console.board_state import BoardState, call_for
-from voice_agent.console.live import MAX_WAITING_EVENTS, Listener
+from voice_agent.console.live import MAX_OF_ONE_SESSION, MAX_WAITING_EVENTS, Listener
 from voice_agent.console.roles import Role
 from voice_agent.console.settings import AlarmSettings
 
@@ -142,6 +142,42 @@ async def test_no_more_pages_watch_than_may(stage: Stage) -> None:
     first = await supervisor.ask("GET", "/api/events")
     assert (await supervisor.ask("GET", "/api/events")).status == 429
     first.close()
+
+
+async def test_one_browser_does_not_take_everybodys_places(stage: Stage) -> None:
+    supervisor = await stage.signed_in(Role.SUPERVISOR)
+    opened = [await supervisor.ask("GET", "/api/events") for _ in range(MAX_OF_ONE_SESSION)]
+    assert {each.status for each in opened} == {200}
+    assert (await supervisor.ask("GET", "/api/events")).status == 429
+    other = await (await stage.signed_in(Role.SUPERVISOR)).ask("GET", "/api/events")
+    assert other.status == 200
+    for each in (*opened, other):
+        each.close()
+
+
+@pytest.mark.parametrize("stage", [{"listeners": 1}], indirect=True)
+async def test_a_browser_that_reads_nothing_gives_its_place_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voice_agent.console.live_api.WRITE_PATIENCE_S", 0.05)
+    await stage.signed_in(Role.SUPERVISOR)
+    accounts = stage.console.desk.accounts
+    user = accounts.user("supervisor")
+    assert user is not None
+    token, _ = accounts.begin_session(user, "127.0.0.1")
+    url = stage.server.make_url("/")
+    # reads until its own small buffer is full, and then no more
+    reader, writer = await asyncio.open_connection(url.host, url.port, limit=1_024)
+    cookie = f"{stage.console.desk.door.cookie}={token}"
+    host = f"{url.host}:{url.port}"
+    writer.write(f"GET /api/events HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n".encode())
+    assert b"200" in await reader.readline()
+    watcher, long = await stage.signed_in(Role.SUPERVISOR), call("c1", snippet="x" * 1_000_000)
+    async with asyncio.timeout(20):
+        while (answer := await watcher.ask("GET", "/api/events")).status != 200:
+            stage.gateway.say("call_changed", call=long)
+    answer.close()
+    writer.close()
 
 
 def test_a_listener_that_is_too_slow_is_sent_away_instead_of_filling_memory() -> None:
