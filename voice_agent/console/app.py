@@ -32,7 +32,8 @@ from voice_agent.console.live import LiveBoard
 from voice_agent.console.live_api import LiveApi
 from voice_agent.console.oidc import OidcApi
 from voice_agent.console.people_api import PeopleApi
-from voice_agent.console.privacy_api import PrivacyApi
+from voice_agent.console.privacy_api import PrivacyApi, places_of
+from voice_agent.console.pruning import Pruning
 from voice_agent.console.roles import Permission
 from voice_agent.console.sign_in import SignIn
 from voice_agent.console.supervision_watch import SupervisionWatch
@@ -91,7 +92,7 @@ class Console:
         self._supervision = SupervisionWatch(self.desk.live, people, link, self.desk.audit)
         sign_in = SignIn(self.desk)
         oidc = OidcApi(self.desk, sign_in)
-        self._privacy = PrivacyApi(self.desk)
+        self._pruning = Pruning(settings.records, places_of(settings), self.desk.audit)
         self.endpoints = [
             Endpoint("GET", "/", Permission.PUBLIC, self._page),
             Endpoint("GET", "/static/{path}", Permission.PUBLIC, self._static),
@@ -105,8 +106,8 @@ class Console:
             *AnsweringApi(self.desk).endpoints(),
             *HistoryApi(self.desk).endpoints(),
             *GradingApi(self.desk).endpoints(),
-            *BoardsApi(self.desk).endpoints(),
-            *self._privacy.endpoints(),
+            *BoardsApi(self.desk, self._pruning.pruned).endpoints(),
+            *PrivacyApi(self.desk).endpoints(),
             *PeopleApi(self.desk, lambda: role_table(self.endpoints)).endpoints(),
         ]
         door.open_for(self.endpoints)
@@ -122,7 +123,7 @@ class Console:
             asyncio.create_task(self.desk.live.follow()),
             asyncio.create_task(self.desk.live.look()),
             asyncio.create_task(self._supervision.follow()),
-            asyncio.create_task(self._privacy.follow_policy()),
+            asyncio.create_task(self._pruning.follow()),
         ]
         yield
         for task in tasks:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from voice_agent.console.audit_chain import Verdict
 from voice_agent.console.costs import costs_of
 from voice_agent.console.facts import Facts, over_time, percentile, share
+from voice_agent.console.pruning import Pruned
 from voice_agent.console.settings import CostSettings
 from voice_agent.records.retention import Deletion
 
@@ -62,7 +63,9 @@ def _board(
     charts: list[dict[str, Any]],
     tables: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    period = {"from": facts.since, "to": facts.until}
+    period = {
+        "from": facts.since, "to": facts.until, "shortened": facts.since > facts.asked_since,
+    }  # fmt: skip
     return {"title": title, "period": period, "tiles": tiles, "charts": charts, "tables": tables}
 
 
@@ -270,6 +273,7 @@ def compliance(
     acts: Mapping[str, int],
     policy: str,
     deleted: Sequence[Deletion],
+    pruned: Pruned,
 ) -> dict[str, Any]:
     """For who answers for it: recordings, personal data, guard events, who did what.
 
@@ -280,6 +284,7 @@ def compliance(
         acts: how often which act is in the audit log, within the period.
         policy: how long what is kept, in words.
         deleted: what was deleted within the period, oldest first.
+        pruned: when the policy was last followed, and what is wrong with that.
     """
     size = sum(each[1] for each in recordings)
     oldest_days = (
@@ -307,6 +312,10 @@ def compliance(
             tile("Recordings kept", len(recordings), "", "", "on" if recording_on else "off"),
             tile("Their size", size / 1e6, "MB"),
             tile("Oldest recording", oldest_days, "days", "", policy),
+            tile(
+                "Last pruned", _moment(pruned.at) if pruned.at else "never", "",
+                "bad" if pruned.fault else "", pruned.fault or policy,
+            ),
             tile("Personal data masked", masked, "", "", "pieces in what callers said"),
             tile("Stopped by a guard", refused["refuse"]),
             tile(

@@ -17,6 +17,7 @@ from voice_agent.console import boards
 from voice_agent.console.desk import Desk
 from voice_agent.console.endpoints import Endpoint, number_of
 from voice_agent.console.facts import Facts, gather
+from voice_agent.console.pruning import Pruned
 from voice_agent.console.roles import Permission
 from voice_agent.processes import http_url
 from voice_agent.records.retention import deletions, policy_of
@@ -32,8 +33,9 @@ _MAX_METRICS_BYTES = 2_000_000
 class BoardsApi:
     """``/api/boards/…``."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, pruned: Pruned) -> None:
         self._desk = desk
+        self._pruned = pruned
         self._kept: dict[tuple[str, float], tuple[float, dict[str, Any]]] = {}
         self._making = asyncio.Semaphore(1)
 
@@ -98,7 +100,7 @@ class BoardsApi:
                 continue  # deleted meanwhile
             found.append((stat.st_mtime, stat.st_size))
         kept = self._desk.settings.records
-        acts = self._desk.audit.since(facts.since)
+        acts = self._desk.audit.since(facts.asked_since)
         return boards.compliance(
             facts,
             recordings=found,
@@ -110,7 +112,8 @@ class BoardsApi:
             audit=verdict,
             acts=Counter(each.action for each in acts),
             policy=policy_of(kept.keep_days, kept.keep_recordings_days),
-            deleted=deletions(acts, facts.since),
+            deleted=deletions(acts, facts.asked_since),
+            pruned=self._pruned,
         )
 
     async def _metrics(self) -> dict[str, float]:

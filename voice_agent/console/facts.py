@@ -13,7 +13,7 @@ from voice_agent.console.history import History
 from voice_agent.console.turn_view import risk_of
 
 MOST_TURNS = 100_000
-"""Of a period; the latest are taken."""
+"""Of a period; of one with more, the latest are taken, and it begins with the first of them."""
 _ESCALATED = "handed_over"
 
 
@@ -66,6 +66,13 @@ class Facts:
     handoffs: Sequence[Mapping[str, Any]] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Of gateway and agent since they started: ``name`` or ``name{label=value}``."""
+    wished_since: float | None = None
+    """Where the period was to begin, had it not more turns than can be taken."""
+
+    @property
+    def asked_since(self) -> float:
+        """Where the period was asked to begin."""
+        return self.since if self.wished_since is None else self.wished_since
 
     def by_call(self) -> dict[str, list[TurnFact]]:
         """The turns of each call."""
@@ -99,6 +106,18 @@ def gather(history: History, since: float, until: float, metrics: Mapping[str, f
     with history.rows() as database:
         if database is None:
             return Facts(since, until, metrics=metrics)
+        turns = [
+            _turn(row)
+            for row in database.execute(
+                "SELECT * FROM turns WHERE began_at >= ? AND began_at < ?"
+                " ORDER BY began_at DESC LIMIT ?",
+                (since, until, MOST_TURNS + 1),
+            )
+        ]
+        asked_since = since
+        if len(turns) > MOST_TURNS:  # calls without their turns would make figures wrong
+            del turns[MOST_TURNS:]
+            since = turns[-1].began_at
         calls = [
             CallFact(
                 row["call_id"], row["started_at"], row["ended_at"], row["outcome"],
@@ -109,14 +128,6 @@ def gather(history: History, since: float, until: float, metrics: Mapping[str, f
                 (since, until),
             )
         ]  # fmt: skip
-        turns = [
-            _turn(row)
-            for row in database.execute(
-                "SELECT * FROM turns WHERE began_at >= ? AND began_at < ?"
-                " ORDER BY began_at DESC LIMIT ?",
-                (since, until, MOST_TURNS),
-            )
-        ]
         try:
             handoffs = [
                 dict(row)
@@ -129,7 +140,7 @@ def gather(history: History, since: float, until: float, metrics: Mapping[str, f
         except sqlite3.OperationalError:  # a file of an older version has no such table
             handoffs = []
     turns.reverse()
-    return Facts(since, until, calls, turns, handoffs, metrics)
+    return Facts(since, until, calls, turns, handoffs, metrics, asked_since)
 
 
 def _turn(row: sqlite3.Row) -> TurnFact:

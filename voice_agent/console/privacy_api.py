@@ -1,4 +1,4 @@
-"""One caller's data: given out, or erased; and what the policy deletes by itself."""
+"""One caller's data: given out, or erased."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import hashlib
 import hmac
 import os
 import secrets
-import time
 from contextlib import suppress
 from pathlib import Path
 
-import structlog
 from aiohttp import web
 
 from voice_agent.config import Settings
@@ -19,14 +17,8 @@ from voice_agent.console.desk import Desk
 from voice_agent.console.endpoints import Endpoint, body_of, text_of
 from voice_agent.console.errors import BadRequest, NotFound, Unavailable
 from voice_agent.console.roles import Permission
-from voice_agent.records.privacy import erase, export, prune
-from voice_agent.records.retention import policy_of
+from voice_agent.records.privacy import erase, export
 from voice_agent.records.traces import Places, number_in
-
-log = structlog.get_logger(__name__)
-
-PRUNE_EVERY_S = 3_600.0
-_CLOCK_JUMP_S = 600.0
 
 
 def places_of(settings: Settings) -> Places:
@@ -125,34 +117,6 @@ class PrivacyApi:
 
     async def _fingerprint(self, number: str) -> str:
         return await asyncio.to_thread(fingerprint, self._desk.settings, number)
-
-    async def follow_policy(self) -> None:
-        """Delete what is too old, every hour, for as long as the console runs."""
-        kept = self._desk.settings.records
-        if kept.keep_days is None and kept.keep_recordings_days is None:
-            return
-        offset = time.time() - time.monotonic()
-        while True:
-            if abs(time.time() - time.monotonic() - offset) > _CLOCK_JUMP_S:
-                # a clock that is set ahead would make everything look old: a person has to look
-                log.error("records_not_pruned", reason="the clock has jumped; restart the console")
-            else:
-                try:
-                    report = await asyncio.to_thread(
-                        prune,
-                        self._places,
-                        now=time.time(),
-                        keep_days=kept.keep_days,
-                        keep_recordings_days=kept.keep_recordings_days,
-                    )
-                    if report.calls or report.recordings or report.other or report.failed:
-                        await self._desk.audit.note("policy", "", "pruned", "",
-                            policy=policy_of(kept.keep_days, kept.keep_recordings_days),
-                            **report.as_dict(),
-                        )  # fmt: skip
-                except Exception:
-                    log.exception("records_not_pruned")
-            await asyncio.sleep(PRUNE_EVERY_S)
 
 
 def _number(given: str) -> str:

@@ -12,6 +12,7 @@ from tests.voice_agent.console.recorded import a_call, a_recording, a_turn, reco
 from voice_agent.console.boards_api import counters_in
 from voice_agent.console.costs import costs_of
 from voice_agent.console.facts import CallFact, Facts, TurnFact, percentile
+from voice_agent.console.pruning import ClockTrust
 from voice_agent.console.roles import Role
 from voice_agent.console.settings import CostSettings
 
@@ -130,3 +131,56 @@ async def test_the_boards_say_what_the_records_hold(stage: Stage) -> None:
 async def test_a_period_that_makes_no_sense_is_refused(stage: Stage, hours: str) -> None:
     administrator = await stage.signed_in(Role.ADMINISTRATOR)
     assert (await administrator.ask("GET", f"/api/boards/quality?hours={hours}")).status == 400
+
+
+async def test_a_period_with_too_many_turns_is_made_shorter_and_says_so(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    record(
+        stage.console.desk.settings,
+        a_call("early", started_at=now - 900, ended_at=now - 800),
+        a_turn("early", 1, began_at=now - 890),
+        a_call("late", started_at=now - 400, ended_at=now - 300),
+        a_turn("late", 1, began_at=now - 400),
+        a_turn("late", 2, began_at=now - 350),
+    )
+    administrator = await stage.signed_in(Role.ADMINISTRATOR)
+    whole = await administrator.get("/api/boards/quality?hours=1")
+    assert whole["period"]["shortened"] is False
+    monkeypatch.setattr("voice_agent.console.facts.MOST_TURNS", 2)
+    short = await administrator.get("/api/boards/operations?hours=1")
+    assert short["period"]["from"] == pytest.approx(now - 400)
+    assert short["period"]["shortened"] is True
+    assert tiles(short)["Calls"] == 1
+
+
+async def test_the_board_says_when_old_records_were_last_deleted(stage: Stage) -> None:
+    administrator = await stage.signed_in(Role.ADMINISTRATOR)
+    pruning = stage.console._pruning
+    assert (
+        tiles(await administrator.get("/api/boards/compliance?hours=1"))["Last pruned"] == "never"
+    )
+    await pruning.look(ClockTrust(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)))
+    told = tiles(await administrator.get("/api/boards/compliance?hours=2"))["Last pruned"]
+    assert told.endswith("UTC")
+    await pruning.look(ClockTrust(0.0, 0.0))
+    board = await administrator.get("/api/boards/compliance?hours=3")
+    found = next(each for each in board["tiles"] if each["name"] == "Last pruned")
+    assert (found["value"], found["tone"]) == (told, "bad")
+    assert "clock" in found["note"]
+
+
+def test_a_clock_is_believed_while_it_goes_on_and_again_once_it_has_settled() -> None:
+    trust = ClockTrust(1_000.0, 0.0)
+    slept_s = 40 * 3_600.0
+    assert trust.believes(1_000.0 + slept_s, slept_s)  # a machine that was suspended
+    ahead = 1_000.0 + 365 * 86_400.0
+    assert not trust.believes(slept_s + ahead, slept_s)
+    assert not trust.believes(slept_s + ahead + 3_600, slept_s + 3_600)
+    assert trust.believes(slept_s + 1_000 + 7_200, slept_s + 7_200)  # somebody put it right
+    began = slept_s + 10_000
+    assert not trust.believes(began + ahead, began)
+    assert not trust.believes(began + ahead + 86_000, began + 86_000)
+    assert trust.believes(began + ahead + 86_500, began + 86_500)
+    assert trust.believes(began + ahead + 90_000, began + 90_000)

@@ -45,9 +45,9 @@ class Boards {
 }
 
 function draw(board) {
-  const { from, to } = board.period ?? {};
+  const { from, to, shortened } = board.period ?? {};
   return [
-    from ? el("p", { class: "muted" }, `${day(from)} to ${day(to)}`) : null,
+    from ? el("p", { class: "muted" }, `${day(from)} to ${day(to)}${shortened ? ": as far back as can be counted at once" : ""}`) : null,
     (board.tiles ?? []).length ? el("dl", { class: "tiles big" }, board.tiles.map((tile) => el("div", { data: { tone: tile.tone || "" } },
       el("dt", {}, tile.name),
       el("dd", {}, number(tile.value), tile.unit && tile.value !== null && tile.value !== undefined ? el("small", {}, ` ${tile.unit}`) : null),
