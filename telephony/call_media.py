@@ -39,7 +39,7 @@ class CallMedia:
         self,
         caller: Leg,
         hold_tone: Prompt,
-        recorder: Recorder | None = None,
+        recorder: Recorder,
         *,
         assistant: bool = False,
         on_change: Callable[[], None] = lambda: None,
@@ -267,8 +267,7 @@ class CallMedia:
         if supervisor and _has_room(supervisor, catching_up):
             supervisor.send_frame(_mixed(Party.SUPERVISOR, frames, before, who))
         self._let_overhear(heard)
-        if self.recorder:
-            self.recorder.add(frames[Party.CALLER], heard)
+        self.recorder.add(frames[Party.CALLER], heard)
         self._settle()
 
     def note_sent(self, since_tick_ms: int) -> bool:

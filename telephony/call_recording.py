@@ -88,7 +88,7 @@ class CallRecording:
             return
         said = _SAID_FIRST.get(self._law.recording)
         if said is None:
-            self._recorder.begin_unannounced()
+            self._recorder.begin()
             return
         if not self._prompts.spoken.get(said):
             log.error("recording_not_announced", prompt=said.value)

@@ -70,7 +70,7 @@ class CallTimes:
             self._answered_s = now_s
         waiting_s = None if self._waiting_s is None else now_s - self._waiting_s
         visit = session.supervision.present
-        taken_over = session.supervision.has_caller
+        taken_over = session.media.taken_over
         return CallView(
             call_id=session.call_id,
             line=media.caller.kind,

@@ -69,8 +69,7 @@ class CallerLine:
                 case DigitPressed(digit, duration_ms):
                     if self._media.opening and self._media.opening.press(digit):
                         continue
-                    if self._media.recorder:
-                        self._media.recorder.keep_keys_out()
+                    self._media.recorder.keep_keys_out()
                     if self._media.stage is CallStage.BRIDGED and self._media.human:
                         self._keys.press(self._media.human, digit)
                     else:

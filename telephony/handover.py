@@ -110,7 +110,6 @@ class HandOver:
         self._declined = asyncio.Event()
         self.target = ""
         self.state: TransferState | str = ""
-        self.reason = ""
 
     # --- what others want of it ------------------------------------------------------------------
 
@@ -452,7 +451,7 @@ class HandOver:
         position: int = 0,
         wait_s: float | None = None,
     ) -> None:
-        self.state, self.reason = state, reason
+        self.state = state
         self._on_state(
             Transfer(
                 target=self.target,

@@ -123,9 +123,13 @@ class Recorder:
 
     # --- may it be -----------------------------------------------------------------------------
 
-    def begin_unannounced(self) -> None:
-        """Nobody has to be told."""
-        self._open()
+    def begin(self) -> None:
+        """Record from now on: nobody has to be told, or whoever has to be is."""
+        if self._path is None:
+            return
+        self._began_ms = self.at_ms
+        self._recording = Recording(self._path, held_back_ms=HELD_BACK_MS, began_ms=self._began_ms)
+        self._describe()
 
     def settle(self, permission: Permission) -> None:
         """The notice has been heard, or the question answered; the first one counts."""
@@ -134,7 +138,7 @@ class Recorder:
         self._permission = permission
         log.info("recording_settled", permission=permission.value, rules=self._law.rules)
         if permission.given:
-            self._open()
+            self.begin()
         self._on_change()
 
     def refuse(self) -> None:
@@ -219,13 +223,6 @@ class Recorder:
             self._recording.close()
 
     # --- parts -----------------------------------------------------------------------------------
-
-    def _open(self) -> None:
-        if self._path is None:
-            return
-        self._began_ms = self.at_ms
-        self._recording = Recording(self._path, held_back_ms=HELD_BACK_MS, began_ms=self._began_ms)
-        self._describe()
 
     def _check(self) -> None:
         if self.state in ("off", "refused", "failed"):

@@ -70,7 +70,7 @@ class Recording:
         while len(self._held) > self._held_back:
             self._gather(*self._held.popleft())
 
-    def forget_latest(self, ms: int = 1_000) -> int:
+    def forget_latest(self, ms: int) -> int:
         """Silence instead of the latest ``ms`` of both sides, as far as they are not on their way
         to the disk; how many ms that was."""
         held = min(len(self._held), -(-ms // FRAME_MS))

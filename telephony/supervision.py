@@ -78,11 +78,6 @@ class Supervision:
         """The supervisor who is connected."""
         return self._present
 
-    @property
-    def has_caller(self) -> bool:
-        """A supervisor has taken the caller over."""
-        return self._media.taken_over
-
     def expect(self, name: str, mode: SupervisorMode) -> Visit:
         """The call is theirs to supervise, and they are about to connect. A supervisor who comes
         again, after a reload of their page say, takes the place of their own connection.
@@ -142,7 +137,7 @@ class Supervision:
             NotTakenOver: they do not have the caller.
         """
         visit = self._visit_of(name)
-        if visit is not self._present or not self.has_caller:
+        if visit is not self._present or not self._media.taken_over:
             raise NotTakenOver("You do not have the caller.")
         visit.mode = SupervisorMode.LISTEN
         log.info("caller_handed_back")
@@ -204,11 +199,11 @@ class Supervision:
 
     def _apply(self, visit: Visit, why: str, agreed: str) -> None:
         """Make the visit's mode what the call goes by."""
-        had_caller = self.has_caller
+        had_caller = self._media.taken_over
         self._media.supervise(visit.leg, visit.mode)
-        if self.has_caller and not had_caller:
+        if self._media.taken_over and not had_caller:
             self._on_taken()
-        elif had_caller and not self.has_caller:
+        elif had_caller and not self._media.taken_over:
             self._on_given_back(why, agreed)
         self._on_change()
 
@@ -224,7 +219,7 @@ class Supervision:
         await _hang_up(leg, "left")
         if self._present is not visit:
             return  # they have come again, and this was the old connection
-        had_caller = self.has_caller
+        had_caller = self._media.taken_over
         log.info("supervisor_left", lost=not visit.left, had_caller=had_caller)
         if had_caller and not visit.left:
             await self._on_lost()

@@ -68,7 +68,7 @@ def test_without_permission_nothing_is_ever_on_disk(tmp_path: Path, permission: 
 def test_a_pause_is_silence_and_says_from_when_to_when_by_whom_and_why(tmp_path: Path) -> None:
     path = tmp_path / "call.wav"
     recorder = made(path)
-    recorder.begin_unannounced()
+    recorder.begin()
     hear(recorder, 1, 2)
     assert recorder.pause("supervisor", "the caller asked", "ana")
     assert not recorder.pause("supervisor", "again", "ben"), "paused already"
@@ -93,7 +93,7 @@ def test_a_pause_is_silence_and_says_from_when_to_when_by_whom_and_why(tmp_path:
 def test_a_pause_that_comes_late_silences_what_is_held_back(tmp_path: Path) -> None:
     path = tmp_path / "call.wav"
     recorder = made(path)
-    recorder.begin_unannounced()
+    recorder.begin()
     hear(recorder, 1, 10)
     recorder.pause("payment", "payment data", back_ms=120)
     recorder.pause("payment", "payment data", back_ms=160)
@@ -108,7 +108,7 @@ def test_a_pause_that_comes_late_silences_what_is_held_back(tmp_path: Path) -> N
 def test_each_cause_ends_its_own_pause_and_a_supervisor_every_one(tmp_path: Path) -> None:
     path = tmp_path / "call.wav"
     recorder = made(path)
-    recorder.begin_unannounced()
+    recorder.begin()
     recorder.pause("supervisor", "asked to")
     recorder.pause("payment", "payment data")
     hear(recorder, 1)
@@ -157,7 +157,7 @@ def test_a_disk_that_is_full_is_told_once_and_ends_nothing(
     blocked.write_text("in the way")
     failures: list[bool] = []
     recorder = made(blocked / "call.wav", on_failed=lambda: failures.append(True))
-    recorder.begin_unannounced()
+    recorder.begin()
     for _ in range(200):
         hear(recorder, 1)
         if recorder._recording is not None:
@@ -175,7 +175,7 @@ def test_pauses_without_end_are_kept_within_bounds(
     monkeypatch.setattr(recorder_module, "MAX_PAUSES_KEPT", 2)
     path = tmp_path / "call.wav"
     recorder = made(path)
-    recorder.begin_unannounced()
+    recorder.begin()
     for _ in range(4):
         recorder.pause("payment", "payment data")
         hear(recorder, 1)

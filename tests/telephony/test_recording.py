@@ -75,7 +75,7 @@ def test_the_description_is_beside_the_file_and_only_its_owner_reads_it(tmp_path
 def test_what_is_forgotten_is_silent_and_times_stay_true(tmp_path: Path) -> None:
     recording = Recording(tmp_path / "call.wav")
     recording.add(says(1), says(2))
-    recording.forget_latest()
+    recording.forget_latest(1_000)
     recording.add(says(3), says(4))
     recording.close()
     assert channels(recording.path) == ([0, 3], [0, 4])
