@@ -141,8 +141,10 @@ class Accounts:
         self._change("UPDATE users SET password = ? WHERE name = ?", password_hash, name)
 
     def set_totp(self, name: str, secret: str) -> None:
-        """The second factor's secret; empty takes it away."""
+        """The second factor's secret; empty takes it away, and every session of theirs is over."""
         self._change("UPDATE users SET totp = ?, totp_used = 0 WHERE name = ?", secret, name)
+        if not secret:  # what a session was let do may hang on the factor
+            self.end_sessions(name)
 
     def use_totp(self, name: str, step: int) -> bool:
         """Note that a code of this time step was used; false if one as late was used before."""

@@ -102,7 +102,6 @@ class PeopleApi:
         name = await self._somebody_else(request)
         async with self._desk.noted(request, "totp_reset", name):
             await asyncio.to_thread(self._desk.accounts.set_totp, name, "")
-            await asyncio.to_thread(self._desk.accounts.end_sessions, name)
         return web.json_response({"name": name, "totp": False})
 
     async def _remove(self, request: web.Request) -> web.Response:

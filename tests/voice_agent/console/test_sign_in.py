@@ -252,6 +252,15 @@ async def test_a_name_no_file_can_have_is_not_found(stage: Stage) -> None:
     assert response.status == 404
 
 
+async def test_a_factor_taken_away_at_the_command_line_ends_sessions_too(
+    stage: Stage, somebody: str
+) -> None:
+    browser = stage.browser()
+    await browser.sign_in(somebody)
+    stage.console.desk.accounts.set_totp(somebody, "")
+    assert (await browser.ask("GET", "/api/me")).status == 401
+
+
 async def test_a_changed_role_ends_sessions_of_the_old_one(stage: Stage, somebody: str) -> None:
     browser = stage.browser()
     await browser.sign_in(somebody)
