@@ -20,9 +20,9 @@ from telephony.call import Leg, LegAnswered, LegEnded
 from telephony.call_backs import CallBacks, CallBacksUnusable, KeptCallBack
 from telephony.clock import Clock, within
 from telephony.errors import GatewayError
-from telephony.handover import Dial
 from telephony.opening_hours import is_open
 from telephony.people import People
+from telephony.ringing import Dial
 from telephony.routing import failure_reason
 from telephony.settings import GatewaySettings
 

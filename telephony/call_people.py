@@ -14,10 +14,11 @@ from telephony.call_backs import KeptCallBack
 from telephony.call_life import CallParts
 from telephony.caller_line import CallerLine
 from telephony.errors import TargetRefused
-from telephony.handover import Dial, HandOver, Story
+from telephony.handover import HandOver, Story
 from telephony.media_stream import SUPERVISOR, CallBack, Transfer
 from telephony.people import People
 from telephony.prompts import PromptName
+from telephony.ringing import Dial
 from telephony.routing import Route, transfer_routes
 
 log = structlog.get_logger(__name__)

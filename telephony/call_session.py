@@ -28,7 +28,6 @@ from telephony.call_view import CallTimes, CallView
 from telephony.caller_line import CallerLine
 from telephony.clock import FRAME_S, Clock, FramePacer, ticks, within
 from telephony.events import EventFeed
-from telephony.handover import Dial
 from telephony.key_presses import KeyPresses
 from telephony.law import Law, RecordingRule, for_call_back, law_for
 from telephony.media_stream import Note
@@ -36,6 +35,7 @@ from telephony.people import People
 from telephony.prompt_player import TAIL_MS
 from telephony.prompts import PromptName, Prompts
 from telephony.recorder import Recorder
+from telephony.ringing import Dial
 from telephony.routing import Destination, dialled_route
 from telephony.settings import GatewaySettings
 from telephony.supervision import Supervision

@@ -26,12 +26,12 @@ from telephony.call_session import DEFAULT_QUEUE, CallSession
 from telephony.clock import Clock, LoopClock
 from telephony.errors import GatewayError, LineFailed, LineUnavailable
 from telephony.events import EventFeed
-from telephony.handover import Dial
 from telephony.kill_switch import KillSwitch, SwitchFile, SwitchState
 from telephony.law import Law, read_law
 from telephony.people import People
 from telephony.prompts import Prompts
 from telephony.realtime import ask_for_priority
+from telephony.ringing import Dial
 from telephony.routing import Answering, Destination, dialled_route, route
 from telephony.settings import GatewaySettings, HumanLineSettings
 

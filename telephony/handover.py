@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 import structlog
 
@@ -20,24 +20,21 @@ from telephony.call import (
     HoldChanged,
     HumanStage,
     Leg,
-    LegAnswered,
     LegEnded,
-    LegState,
 )
 from telephony.call_media import CallMedia
 from telephony.clock import Clock, within
-from telephony.errors import DialFailed, GatewayError, PersonNotReached
+from telephony.errors import PersonNotReached
 from telephony.line_transfer import LineTransfer
 from telephony.media_stream import Transfer, TransferState
 from telephony.opening_hours import is_open
 from telephony.people_queue import PeopleBook, Place
-from telephony.routing import Route, broke_off, failure_reason, story_headers
+from telephony.ringing import Dial, Ringing, leave
+from telephony.routing import Route, broke_off, story_headers
 from telephony.settings import HumanLineSettings
 
 log = structlog.get_logger(__name__)
 
-DIAL_TIMEOUT_S = 3.0
-HANG_UP_TIMEOUT_S = 3.0
 ANNOUNCEMENT_TIMEOUT_S = 6.0
 """A person who has answered waits so long for an announcement that is still being spoken."""
 ACCEPT_TIMEOUT_S = 12.0
@@ -46,9 +43,6 @@ SHORTEST_TALK_S = 2.0
 """Somebody who hangs up sooner has not served the caller."""
 TELL_WAIT_EVERY_S = 60.0
 ACCEPT_KEY, DECLINE_KEY = "1", "2"
-
-Dial: TypeAlias = Callable[[str, dict[str, str]], Awaitable[Leg]]
-"""``(sip_uri, extra_headers) -> leg`` in ``RINGING``; raises ``DialFailed`` when it cannot ring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +85,6 @@ class HandOver:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._media = media
-        self._dial = dial
         self._clock = clock
         self._book = book
         self._story = story
@@ -103,11 +96,15 @@ class HandOver:
         if not story.announced_later:
             self._announcement.set_result(story.announcement)
         self._line = LineTransfer(media, clock)
-        self._legs: list[Leg] = []
+        self._ringing = Ringing(
+            dial,
+            clock,
+            story_headers(story.call_id, story.cause, story.link),
+            on_ringing=self._tell_ringing,
+        )
         self._decision: asyncio.Future[bool] | None = None
         """What the person who has answered decides; ``None`` while nobody is asked."""
         self._withdrawn = asyncio.Event()
-        self._declined = asyncio.Event()
         self.target = ""
         self.state: TransferState | str = ""
 
@@ -127,7 +124,7 @@ class HandOver:
             self._decision.set_result(accept)
             return True
         if not accept and self.state == "ringing":
-            self._declined.set()
+            self._ringing.decline()
             return True
         return False
 
@@ -171,8 +168,7 @@ class HandOver:
                 task.cancel()
             await asyncio.wait({working, withdrawn})
             self._media.part()
-            for leg in self._legs:
-                await self._leave(leg)
+            await self._ringing.leave_all()
 
     async def _run(self, routes: tuple[Route, ...], line: HumanLineSettings) -> BridgeEnded | None:
         reason = "no_line"
@@ -192,7 +188,7 @@ class HandOver:
         Raises:
             PersonNotReached: with the reason as its message.
         """
-        if self._dial is None:
+        if not self._ringing.can_ring:
             raise PersonNotReached("no_line")
         if not is_open(route.settings.hours, self._now()):
             raise PersonNotReached("closed")
@@ -262,7 +258,8 @@ class HandOver:
             place.claim(target)
         claimed = set(targets)
         try:
-            target, leg = await self._first_of(targets, patience_s)
+            self._media.human_stage = HumanStage.RINGING
+            target, leg = await self._ringing.first_of(targets, patience_s)
             self._book.note_rung(place.name, target)
             for other in claimed - {target}:
                 place.release(other)
@@ -273,87 +270,6 @@ class HandOver:
             place.ringing = False
             for target in claimed:
                 place.release(target)
-
-    async def _first_of(self, targets: tuple[str, ...], patience_s: float) -> tuple[str, Leg]:
-        """
-        Raises:
-            PersonNotReached: none of them took it; with the last one's reason.
-        """
-        self._media.human_stage = HumanStage.RINGING
-        self._declined.clear()
-        log.info("people_rung", pii={"targets": targets})
-        ringing = {asyncio.ensure_future(self._until_answered(t)): t for t in targets}
-        declined = asyncio.ensure_future(self._declined.wait())
-        timer = asyncio.ensure_future(self._clock.sleep_until(self._clock.now_s() + patience_s))
-        reason = "no_answer"
-        try:
-            while ringing:
-                waits = {*ringing, declined, timer}
-                done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                for task in [each for each in ringing if each in done]:
-                    target = ringing.pop(task)
-                    try:
-                        return target, task.result()
-                    except PersonNotReached as failure:
-                        reason = str(failure)
-                if declined.done():
-                    raise PersonNotReached("declined")
-                if timer.done():
-                    raise PersonNotReached("no_answer")
-            raise PersonNotReached(reason)
-        finally:
-            rest = {*ringing, declined, timer}
-            for each in rest:
-                each.cancel()
-            await asyncio.wait(rest)
-            for late in ringing:  # two picked up at once: the second is not kept waiting
-                if not late.cancelled() and late.exception() is None:
-                    await self._leave(late.result())
-
-    async def _until_answered(self, target: str) -> Leg:
-        """The answered leg; one that is given up is hung up."""
-        leg = None
-        try:
-            try:
-                leg = await self._dialled(target)
-            except GatewayError as error:
-                log.warning("dial_failed", code=error.code, reason=str(error))
-                raise PersonNotReached("unreachable") from error
-            except Exception as error:  # whatever a SIP stack raises: the next person is rung
-                log.error("dial_failed", code="unexpected", exc_info=error)
-                raise PersonNotReached("unreachable") from error
-            if self.state != "ringing":
-                self._tell("ringing", "")
-            while True:
-                match await leg.next_event():
-                    case LegAnswered():
-                        self._legs.append(leg)
-                        return leg
-                    case LegEnded() as ended:
-                        raise PersonNotReached(failure_reason(ended.code))
-        except BaseException:
-            if leg is not None:
-                await self._leave(leg)
-            raise
-
-    async def _dialled(self, target: str) -> Leg:
-        """The ringing leg; one that comes after we were cancelled is hung up, not forgotten."""
-        dial, story = self._dial, self._story
-        if dial is None:
-            raise PersonNotReached("no_line")
-        headers = story_headers(story.call_id, story.cause, story.link)
-        dialling = asyncio.ensure_future(dial(target, headers))
-        try:
-            return await asyncio.shield(dialling)
-        except asyncio.CancelledError:
-            try:
-                async with asyncio.timeout(DIAL_TIMEOUT_S):
-                    await self._leave(await dialling)
-            except DialFailed:
-                pass  # there is no leg to leave
-            except Exception as error:  # whatever a SIP stack raises; nobody waits for this leg
-                log.warning("late_leg_not_left", exc_info=error)
-            raise
 
     async def _join(self, place: Place, target: str, leg: Leg, claimed: set[str]) -> BridgeEnded:
         """Tell the story, bridge, and wait for the person to leave.
@@ -399,7 +315,7 @@ class HandOver:
                 raise PersonNotReached(over.reason)
         except PersonNotReached:
             self._media.part()
-            await self._leave(leg)
+            await leave(leg)
             raise
         finally:
             for task in (watching, telling):
@@ -443,6 +359,10 @@ class HandOver:
                     elif digit in (ACCEPT_KEY, DECLINE_KEY):
                         self.decide(accept=digit == ACCEPT_KEY)
 
+    def _tell_ringing(self) -> None:
+        if self.state != "ringing":
+            self._tell("ringing", "")
+
     def _tell(
         self,
         state: TransferState,
@@ -462,12 +382,3 @@ class HandOver:
                 wait_s=None if wait_s is None else round(wait_s, 1),
             )
         )
-
-    async def _leave(self, leg: Leg) -> None:
-        if leg.state is LegState.ENDED:
-            return
-        try:
-            async with asyncio.timeout(HANG_UP_TIMEOUT_S):
-                await leg.hang_up("transfer_over")
-        except Exception as error:  # whatever a SIP stack raises
-            log.warning("person_not_hung_up", exc_info=error)
