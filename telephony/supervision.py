@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -39,7 +39,9 @@ class Visit:
     mode: SupervisorMode
     leg: Leg | None = None
     left: bool = False
-    """They asked to leave: what follows is no lost connection."""
+    """They asked to leave, or to come anew: what follows is no lost connection."""
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Nobody waits for the connection any more: a telephone that still rings is to stop."""
 
 
 class Supervision:
@@ -90,11 +92,13 @@ class Supervision:
             if visit is not None and visit.name != name:
                 raise AlreadyTaken("Another supervisor is with this call.")
         self._check(mode)
+        self._come_no_more()
         self._coming = Visit(name, mode)
         return self._coming
 
     def give_up(self, visit: Visit) -> None:
         """They do not connect after all."""
+        visit.given_up.set()
         if self._coming is visit:
             self._coming = None
 
@@ -151,10 +155,10 @@ class Supervision:
         """
         visit = self._visit_of(name)
         visit.left = True
+        self._come_no_more()
         if visit.leg is not None:
             await _hang_up(visit.leg, "left")
         else:
-            self.give_up(visit)
             self._on_change()
 
     async def close(self) -> None:
@@ -174,16 +178,30 @@ class Supervision:
             raise AlreadyTaken("Another supervisor is with this call.")
         return visit
 
+    def _come_no_more(self) -> None:
+        if self._coming is not None:
+            self._coming.left = True
+            self.give_up(self._coming)
+
     def _check(self, mode: SupervisorMode) -> None:
         nobody = self._media.human_stage in (HumanStage.ABSENT, HumanStage.RINGING)
         if mode is SupervisorMode.WHISPER and nobody:
             raise NobodyToWhisperTo("No human agent is on this call: steer the agent instead.")
 
     async def _connected(self, visit: Visit, connecting: Coroutine[Any, Any, Leg]) -> Leg:
+        ringing = asyncio.ensure_future(within(self._clock, CONNECT_TIMEOUT_S, connecting))
+        given_up = asyncio.ensure_future(visit.given_up.wait())
         try:
-            leg = await within(self._clock, CONNECT_TIMEOUT_S, connecting)
+            await asyncio.wait({ringing, given_up}, return_when=asyncio.FIRST_COMPLETED)
+            if not ringing.done():
+                raise NotSupervising("The supervisor has left.")
+            leg = ringing.result()
         except TimeoutError as error:
             raise SupervisionRefused("The connection did not come about.") from error
+        finally:
+            for pending in (ringing, given_up):
+                pending.cancel()
+            await asyncio.wait({ringing, given_up})
         if visit is not self._coming:  # left, or came a second time, meanwhile
             await _hang_up(leg, "not_wanted")
             raise NotSupervising("The supervisor has left.")

@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,7 +69,8 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class SwitchState:
-    """Every switch that was ever thrown, and the changes kept as evidence, oldest first."""
+    """Every switch that is on, the latest that are off, ``MAX_SWITCHES`` in all, and the
+    changes kept as evidence, oldest first."""
 
     switches: tuple[Switch, ...] = ()
     changes: tuple[Switch, ...] = ()
@@ -87,8 +88,11 @@ class SwitchState:
         """
         _check(switch)
         others = [s for s in self.switches if (s.scope, s.name) != (switch.scope, switch.name)]
-        if len(others) >= MAX_SWITCHES:
-            raise SwitchRefused(f"there are {MAX_SWITCHES} switches already")
+        spare = max(0, len(others) + 1 - MAX_SWITCHES)
+        off = sorted((s for s in others if not s.on), key=lambda each: each.since)[:spare]
+        others = [s for s in others if s not in off]
+        if len(others) >= MAX_SWITCHES and switch.scope != "all":
+            raise SwitchRefused(f"{MAX_SWITCHES} switches are on already: use the scope `all`")
         return SwitchState((*others, switch), (*self.changes, switch)[-KEPT_CHANGES:])
 
     def caught_up(self, missed: Iterable[Switch]) -> SwitchState:
@@ -237,6 +241,17 @@ def unreadable_state(now_s: float | None = None) -> SwitchState:
     since = time.time() if now_s is None else now_s
     reason = "the switch's file could not be read"
     return SwitchState((Switch("all", "", True, reason, "gateway", since),))
+
+
+def unknown_name(scope: str, name: str, queues: Collection[str], routes: Collection[str]) -> str:
+    """A warning, where the settings have no such queue or route; empty where they do.
+
+    It is no refusal: a route is whatever was dialled, and settings may be newer than a gateway.
+    """
+    known = sorted(routes if scope == "route" else {"main", *queues})
+    if scope == "all" or name in known:
+        return ""
+    return f"The settings have no {scope} {name}; they have: {', '.join(known) or 'none'}."
 
 
 def as_rows(switches: Iterable[Switch]) -> list[dict[str, Any]]:

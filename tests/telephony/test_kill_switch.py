@@ -24,6 +24,7 @@ from telephony.kill_switch import (
     SwitchUnwritable,
 )
 from telephony.media_stream import Resume, Transfer
+from telephony.switch_file import MAX_SWITCHES, unknown_name
 from tests.telephony.fakes import FakeLeg, HandClock, eventually
 from tests.telephony.stage import SWITCHED, Stage, staged, voice
 
@@ -81,6 +82,32 @@ def test_switching_one_scope_off_leaves_the_others_on() -> None:
 def test_a_change_without_a_reason_or_a_clear_scope_is_refused(switch: Switch) -> None:
     with pytest.raises(SwitchRefused):
         SwitchState().changed(switch)
+
+
+def test_what_is_off_makes_room_and_nothing_keeps_anybody_from_switching_all() -> None:
+    state = SwitchState()
+    for number in range(MAX_SWITCHES):
+        on = number != 7
+        state = state.changed(thrown("route", f"r{number}", on=on, since=float(number)))
+    state = state.changed(thrown("route", "one more", since=1_000.0))
+    assert len(state.switches) == MAX_SWITCHES
+    assert all(switch.on for switch in state.switches)
+    with pytest.raises(SwitchRefused):
+        state.changed(thrown("route", "yet another"))
+    assert state.changed(thrown(since=2_000.0)).holding("any", "main") is not None
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "warned"),
+    [
+        ("all", "", False), ("queue", "main", False), ("queue", "shop", False),
+        ("queue", "shpo", True), ("route", "sales", False), ("route", "shop", True),
+    ],
+)  # fmt: skip
+def test_a_name_that_the_settings_do_not_have_is_warned_of(
+    scope: str, name: str, warned: bool
+) -> None:
+    assert bool(unknown_name(scope, name, {"shop"}, {"sales"})) is warned
 
 
 # --- the file ----------------------------------------------------------------------------------

@@ -375,3 +375,64 @@ async def test_an_agent_that_is_not_to_assist_hears_silence_and_is_sent_nothing(
         await eventually(lambda: len(agent.frames) >= before + 10)
         assert set(agent.frames[before + 1 :]) == {SILENCE}
         assert agent.of(Overheard) == []
+
+
+# --- before the connection stands --------------------------------------------------------------
+
+
+class Ringing:
+    """A supervisor's telephone that nobody picks up; ``stopped`` once it rings no more."""
+
+    def __init__(self, session: CallSession, name: str = "ana") -> None:
+        self.stopped = asyncio.Event()
+        self.refused: SupervisionRefused | None = None
+        self.visit = session.supervision.expect(name, LISTEN)
+        session.start(self._attend(session))
+
+    async def _attend(self, session: CallSession) -> None:
+        try:
+            await session.supervision.attend(self.visit, self._ring())
+        except SupervisionRefused as error:
+            self.refused = error
+
+    async def _ring(self) -> FakeLeg:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.stopped.set()
+        raise AssertionError("nobody picks it up")
+
+
+async def test_who_leaves_while_their_telephone_rings_is_rung_no_more() -> None:
+    async with staged() as stage:
+        await stage.connect(FakeLeg())
+        supervision = session_of(stage).supervision
+        telephone = Ringing(session_of(stage))
+        await asyncio.sleep(0)
+        await supervision.leave("ana")
+        await eventually(lambda: telephone.refused is not None)
+        assert telephone.stopped.is_set()
+        assert isinstance(telephone.refused, NotSupervising)
+        assert telephone.visit.left
+        await join(stage, LISTEN, "ben")
+
+
+async def test_who_leaves_while_they_come_anew_is_not_rung_either() -> None:
+    async with staged() as stage:
+        await stage.connect(FakeLeg())
+        desk = await join(stage, LISTEN)
+        telephone = Ringing(session_of(stage))
+        await session_of(stage).supervision.leave("ana")
+        await eventually(telephone.stopped.is_set)
+        await eventually(lambda: desk.leg.state is LegState.ENDED)
+        await join(stage, LISTEN, "ben")
+
+
+async def test_who_comes_a_second_time_is_rung_once_and_no_alarm_is_raised() -> None:
+    async with staged() as stage:
+        await stage.connect(FakeLeg())
+        telephone = Ringing(session_of(stage))
+        desk = await join(stage, LISTEN)
+        await eventually(telephone.stopped.is_set)
+        assert telephone.visit.left, "what follows is no lost connection"
+        assert stage.media().supervisor is desk.leg

@@ -44,6 +44,19 @@ def test_one_queue_is_switched_without_the_others(tmp_path: Path) -> None:
     assert "queue sales: ON" in run("status", *where).stdout
 
 
+@pytest.mark.parametrize(("name", "warned"), [("main", False), ("shop", False), ("shpo", True)])
+def test_a_queue_that_the_settings_do_not_have_is_switched_with_a_warning(
+    tmp_path: Path, name: str, warned: bool
+) -> None:
+    config, switch = tmp_path / "settings.yaml", tmp_path / "switch.json"
+    config.write_text(f"gateway: {{kill_switch: {switch}, routes: {{sales: shop}}}}")
+    how = ("--scope", "queue", "--name", name, "--reason", "why", "--config", str(config))
+    result = run("on", *how)
+    assert result.exit_code == 0
+    assert ("no queue shpo" in result.stderr) is warned
+    assert SwitchFile(switch).read().holding("any", name) is not None
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("on",), ("on", "--reason", "why", "--scope", "moon"), ("on", "--reason", "why", "--config")],

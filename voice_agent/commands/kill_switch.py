@@ -56,7 +56,7 @@ def on_command(
 
     Example: voice-agent kill-switch on --scope all --reason "wrong prices since noon"
     """
-    _throw(True, scope, name, reason, by, _path(file, config), json)
+    _throw(True, scope, name, reason, by, _path(file, config), json, config)
 
 
 @app.command("off")
@@ -74,7 +74,7 @@ def off_command(
     Example: voice-agent kill-switch off --scope all --reason "prices are right again"
     """
     path = _path(file, config)
-    _throw(False, scope, name, reason, by, path, json)
+    _throw(False, scope, name, reason, by, path, json, config)
     _note_off(config, path, scope.value, name, reason)
 
 
@@ -109,7 +109,14 @@ def _path(file: Path | None, config: Path) -> Path:
 
 
 def _throw(
-    on: bool, scope: ScopeName, name: str, reason: str, by: str, path: Path, json: bool
+    on: bool,
+    scope: ScopeName,
+    name: str,
+    reason: str,
+    by: str,
+    path: Path,
+    json: bool,
+    config: Path,
 ) -> None:
     from telephony.switch_file import SwitchFile
 
@@ -117,6 +124,23 @@ def _throw(
         on=on, scope=scope.value, name=name, reason=reason, by=by or operator()
     )
     _show(state, json)
+    if warning := _unknown(config, scope, name):
+        typer.echo(warning, err=True)
+
+
+def _unknown(config: Path, scope: ScopeName, name: str) -> str:
+    """What to look at again; empty where the settings know the name, or cannot be read."""
+    import yaml
+
+    from telephony.switch_file import unknown_name
+
+    try:
+        gateway = yaml.safe_load(config.read_text(encoding="utf-8"))["gateway"]
+        routes, human = gateway.get("routes") or {}, gateway.get("human") or {}
+        queues = {str(each) for each in [*(human.get("queues") or {}), *routes.values()]}
+        return unknown_name(scope.value, name, queues, {str(each) for each in routes})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        return ""
 
 
 def _note_off(config: Path, path: Path, scope: str, name: str, reason: str) -> None:

@@ -20,6 +20,7 @@ from telephony.kill_switch import (
     SwitchUnwritable,
     as_rows,
 )
+from telephony.switch_file import unknown_name
 from voice_agent.console.audit import AuditUnwritable
 from voice_agent.console.desk import Desk
 from voice_agent.console.endpoints import Endpoint, body_of, signed_in, text_of
@@ -82,7 +83,9 @@ class AnsweringApi:
             with suppress(AuditUnwritable):
                 await self._desk.note_refused(request, action, scope, error)
             raise
-        return web.json_response(self._with_names(answer))
+        answer = self._with_names(answer)
+        warning = unknown_name(scope, name, answer["queues"], answer["routes"])
+        return web.json_response(answer | {"warning": warning})
 
     async def _noted_in_time(self, note: Note) -> None:
         """Note it first where that goes quickly: taking agents off the phones works whatever else

@@ -45,6 +45,7 @@ class Buckets:
 class _Failures:
     count: int = 0
     until: float = 0.0
+    turned_away: int = 0
 
 
 class Lockout:
@@ -73,6 +74,12 @@ class Lockout:
         while len(self._failures) > 10_000:
             self._failures.popitem(last=False)
         return self.locked_s(name, now)
+
+    def turned_away(self, name: str) -> int:
+        """Note an attempt while the name is locked; how many that makes."""
+        known = self._failures.setdefault(name.lower(), _Failures())
+        known.turned_away += 1
+        return known.turned_away
 
     def forgive(self, name: str) -> None:
         """The latest attempt was no failure, though it lets nobody in yet."""

@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 _AT_ONCE = 2
 """Passwords hashed at the same time: a flood of them must not take the machine."""
+_NOTED_ATTEMPTS = frozenset(10**power for power in range(7))
 _WAITING = 20
 
 
@@ -117,7 +118,9 @@ class SignIn:
         if not isinstance(password, str) or len(password) > 1_000:
             raise BadRequest("`password` is missing.")
         if locked_s := self._lockout.locked_s(name, now):
-            await self._audit(request, name, "sign_in_locked")
+            attempts = self._lockout.turned_away(name)
+            if attempts in _NOTED_ATTEMPTS:  # one line for each would fill the audit log
+                await self._audit(request, name, "sign_in_locked", attempts=attempts)
             raise Locked("Too many wrong passwords; please wait.", retry_after_s=locked_s)
         user = await asyncio.to_thread(self._desk.accounts.user, name)
         # counted before it is looked at: many attempts at once must not all slip by

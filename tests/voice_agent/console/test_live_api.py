@@ -306,6 +306,14 @@ async def test_a_gateway_that_fails_to_take_agents_off_is_told_by_the_file(
     assert stage.console.desk.settings.gateway.kill_switch.exists() is kept
 
 
+async def test_a_queue_nobody_has_is_switched_with_a_warning(stage: Stage) -> None:
+    engineer = await stage.signed_in(Role.ENGINEER)
+    body = {"scope": "queue", "name": "mian", "on": True, "reason": "it talks nonsense"}
+    assert "no queue mian" in (await engineer.do("/api/answering", body, "PUT"))["warning"]
+    answer = await engineer.do("/api/answering", body | {"name": "main"}, "PUT")
+    assert answer["warning"] == ""
+
+
 async def test_the_times_of_past_drills_are_told_with_the_switch(stage: Stage) -> None:
     path = stage.console.desk.settings.drills.record
     drills = [{"drill": "kill-switch", "at": at, "new_calls_s": 0.4} for at in (1, 2)]

@@ -415,3 +415,12 @@ async def test_a_locked_database_keeps_nobody_from_what_they_came_for(
         writer.execute("UPDATE sessions SET used_at = used_at - ?", (idle_s,))
         writer.execute("BEGIN IMMEDIATE")
         assert (await browser.ask("GET", "/api/answering")).status == status
+
+
+async def test_who_goes_on_trying_a_locked_name_does_not_fill_the_audit_log(
+    stage: Stage, somebody: str
+) -> None:
+    for _ in range(12):
+        await stage.browser().sign_in(somebody, "not this one, sorry")
+    noted = [each for each in stage.console.desk.audit.entries() if each.action == "sign_in_locked"]
+    assert [each.detail["attempts"] for each in noted] == [1]

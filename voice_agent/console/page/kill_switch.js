@@ -26,7 +26,7 @@ export async function offerSwitch(given = { scope: "all", name: "" }) {
       const answer = await put("/api/answering", { ...given, on: !off, reason: values.reason, by: session.user });
       if (answer.switches) live.setSwitches(answer.switches);
       const lost = answer.kept === false ? " The switch's file cannot be written yet: until it can, a restart of the gateway would forget it." : "";
-      say((off ? "Agents answer again." : "Agents are being taken off the phones.") + lost);
+      say((off ? "Agents answer again." : "Agents are being taken off the phones.") + lost + (answer.warning ? ` ${answer.warning}` : ""));
     },
   });
 }
