@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from voice_agent.console.alarms import Alarm, alarms_of
@@ -103,7 +104,11 @@ class BoardState:
             known = self._alarms.get(alarm.id)
             if known is None or known.severity != alarm.severity:
                 self._alarms[alarm.id] = alarm
-                told.append({"event": "alarm", "at": now, "alarm": alarm.as_dict()})
+            elif known.message != alarm.message:  # it lasts, and has grown
+                self._alarms[alarm.id] = replace(alarm, at=known.at)
+            else:
+                continue
+            told.append({"event": "alarm", "at": now, "alarm": self._alarms[alarm.id].as_dict()})
         for alarm_id in [each for each in self._alarms if each not in raised]:
             over = self._alarms[alarm_id]
             if alarm_id.startswith("gateway:") and (

@@ -140,12 +140,12 @@ async def _server_sent(stream: aiohttp.StreamReader) -> AsyncIterator[dict[str, 
 
 
 def _refused(status: int, answer: object) -> Exception:
-    if status in (401, 403):
-        log.error("console_not_known_to_gateway", status=status)
-        return GatewayUnreachable("The gateway does not know this console: check its token.")
     error = answer.get("error") if isinstance(answer, dict) else None
     if not isinstance(error, dict):
         error = {}
+    if status == 401 or (status == 403 and error.get("code") in (None, "foreign_origin")):
+        log.error("console_not_known_to_gateway", status=status)
+        return GatewayUnreachable("The gateway does not know this console: check its token.")
     code = str(error.get("code", "gateway_refused"))
     message = str(error.get("message", "")) or "The gateway did not do it."
     return GatewayRefused(status if status < 500 else 502, code, message)

@@ -125,6 +125,31 @@ def test_waiting_is_measured_by_a_clock_that_does_not_jump() -> None:
     assert [each["alarm"]["code"] for each in state.look(1_000)] == ["waiting"]
 
 
+def test_an_alarm_that_lasts_says_how_long_by_now_and_is_the_same_alarm() -> None:
+    ticks = [0.0]
+    state = BoardState(AlarmSettings(waiting_s=60), tick=lambda: ticks[0])
+    state.gateway_is(True, 0)
+    waiting = call("c1", stage="waiting", waiting_s=70.0)
+    state.apply({"event": "call_began", "call": waiting}, 1_000)
+    (first,) = state.look(1_000)
+    assert "1 min" in first["alarm"]["message"]
+    assert state.look(1_010) == []
+    ticks[0] = 60.0
+    (later,) = state.look(1_060)
+    assert "2 min" in later["alarm"]["message"]
+    assert (later["alarm"]["id"], later["alarm"]["at"]) == (first["alarm"]["id"], 1_000)
+
+
+async def test_a_telephone_that_is_not_in_the_settings_is_no_trouble_with_the_token(
+    stage: Stage,
+) -> None:
+    stage.gateway.refuse["supervise"] = (403, "phone_unknown")
+    supervisor = await stage.signed_in(Role.SUPERVISOR)
+    wish = {"mode": "listen", "uri": "sip:elsewhere@127.0.0.1"}
+    answer = await supervisor.do("/api/calls/c1/supervise", wish, status=403)
+    assert answer["error"] == {"code": "phone_unknown", "message": "phone_unknown happened"}
+
+
 async def test_an_ended_session_hears_no_more(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

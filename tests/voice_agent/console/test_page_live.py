@@ -75,6 +75,30 @@ async def test_the_board_follows_calls_with_alarms_on_top(tmp_path: Path) -> Non
         assert tab.hosts == {console.url.removeprefix("http://")}
 
 
+async def test_an_alarm_that_comes_again_is_said_again_and_none_takes_the_focus(
+    tmp_path: Path,
+) -> None:
+    console = a_floor()
+    async with looking_at(console, tmp_path) as tab:
+        alarms = tab.page.get_by_role("region", name="Alarms")
+        aloud = alarms.get_by_role("alert")
+        await expect(aloud).to_have_text("A caller has waited 41 s for a person.")
+        hide = alarms.get_by_role("button", name="Hide alarm: The caller seems upset.")
+        await hide.focus()
+        again = {"id": "a1", "severity": "critical", "call_id": "c3"}
+        console.alarm(**again, message="A caller has waited 1 min for a person.")
+        await expect(alarms.get_by_role("listitem").first).to_contain_text("1 min")
+        await expect(hide).to_be_focused()
+        console.alarm(**again, message="", cleared=True)
+        await expect(alarms.get_by_role("listitem")).to_have_count(1)
+        await expect(hide).to_be_focused()
+        console.alarm(**again, message="A caller has waited 2 min for a person.")
+        await expect(aloud).to_have_text("A caller has waited 2 min for a person.")
+        await expect(hide).to_be_focused()
+        await hide.press("Enter")
+        await expect(alarms.get_by_role("button", name="Hide alarm: A caller")).to_be_focused()
+
+
 async def test_the_board_is_filtered_and_walked_with_keys(tmp_path: Path) -> None:
     console = a_floor()
     async with looking_at(console, tmp_path) as tab:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.voice_agent.console.fake_console import PASSWORD
 from tests.voice_agent.console.page_stage import EVIL, a_floor, looking_at, people
@@ -188,6 +189,73 @@ async def test_erasing_wants_the_number_twice_and_says_what_is_gone(tmp_path: Pa
         assert console.bodies("/erase") == [{"number": NUMBER, "reason": "Asked by letter"}]
         assert await page.locator("img").count() == 0
         assert tab.complaints == []
+
+
+async def test_a_callers_sip_address_without_digits_is_a_caller_too(tmp_path: Path) -> None:
+    console = a_floor()
+    console.answers["/api/erase"] = {"calls": 1}
+    async with looking_at(console, tmp_path, "#/privacy") as tab:
+        page = tab.page
+        await page.get_by_label("Caller's whole number").fill("sip:ada@example.com")
+        await page.get_by_role("button", name="Erase…").click()
+        await page.get_by_label("Reason").fill("Asked by letter")
+        await page.get_by_label("The number again").fill("SIP:Ada@Example.com")
+        await agree(page, "Erase for good")
+        await expect(page.locator(".sheet").last).to_contain_text("Erased")
+        assert console.bodies("/erase")[0]["number"] == "sip:ada@example.com"
+
+
+async def test_exporting_has_time_and_what_has_not_answered_may_have_been_done(
+    tmp_path: Path,
+) -> None:
+    console = a_floor()
+    late = "AbortSignal.abort(new DOMException('', 'TimeoutError'))"
+    async with looking_at(console, tmp_path, "#/privacy") as tab:
+        page = tab.page
+        await page.evaluate(
+            "() => { const real = AbortSignal.timeout.bind(AbortSignal);"
+            f" AbortSignal.timeout = (ms) => ms < 60_000 ? {late} : real(ms); }}"
+        )
+        await page.get_by_label("Caller's whole number").fill(NUMBER)
+        await page.keyboard.press("Enter")
+        await page.get_by_label("Reason").fill("Asked by letter")
+        async with page.expect_download():
+            await agree(page, "Export")
+        await page.evaluate(f"() => {{ AbortSignal.timeout = () => {late}; }}")
+        await page.get_by_role("button", name="Export…").click()
+        await page.get_by_label("Reason").fill("Asked by letter")
+        await agree(page, "Export")
+        alert = dialog(page).get_by_role("alert")
+        await expect(alert).to_contain_text("It may have been done all the same")
+
+
+async def test_what_is_being_done_cannot_be_cancelled_and_the_focus_comes_back(
+    tmp_path: Path,
+) -> None:
+    console = a_floor()
+    people(console)
+    async with looking_at(console, tmp_path, "#/users") as tab:
+        page = tab.page
+        asked, go_on = asyncio.Event(), asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            asked.set()
+            await go_on.wait()
+            await route.continue_()
+
+        await page.route("**/api/users/ada/sessions", hold)
+        await page.get_by_role("button", name="Manage ada").click()
+        await dialog(page).get_by_role("button", name="End sessions").click()
+        await agree(page, "End sessions")
+        await asked.wait()
+        await expect(dialog(page).get_by_role("button", name="Cancel")).to_be_disabled()
+        await page.keyboard.press("Escape")
+        await expect(dialog(page)).to_be_visible()
+        go_on.set()
+        async with page.expect_response("**/api/users"):
+            await expect(page.get_by_text("ada is signed out.")).to_be_visible()
+        await expect(page.locator("[aria-busy]")).to_have_count(0)
+        await expect(page.get_by_role("button", name="Manage ada")).to_be_focused()
 
 
 async def test_who_may_only_export_is_offered_no_more(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 // The console's API: JSON in and out, the session's CSRF token on everything that changes something.
 
 const PATIENCE_MS = 15_000;
+// Gathering or deleting all that is kept of a caller looks through every file there is.
+const LONG_PATIENCE_MS = 600_000;
 
 export class ApiError extends Error {
   constructor(status, code, message) {
@@ -57,7 +59,8 @@ export function get(path, query = {}) {
 
 export const post = (path, body = {}) => request("POST", path, body);
 // Asks for something that is a file, not JSON.
-export const postForFile = (path, body) => request("POST", path, body, (response) => response.blob());
+export const postForFile = (path, body) => request("POST", path, body, { read: (response) => response.blob(), patienceMs: LONG_PATIENCE_MS });
+export const postForLong = (path, body) => request("POST", path, body, { patienceMs: LONG_PATIENCE_MS });
 export const put = (path, body = {}) => request("PUT", path, body);
 export const remove = (path) => request("DELETE", path);
 
@@ -79,7 +82,7 @@ function headers(changes) {
 
 const asJson = (response) => (response.status === 204 ? {} : response.json().catch(() => ({})));
 
-async function request(method, path, body, read = asJson) {
+async function request(method, path, body, { read = asJson, patienceMs = PATIENCE_MS } = {}) {
   const changes = method !== "GET";
   let response;
   try {
@@ -88,12 +91,13 @@ async function request(method, path, body, read = asJson) {
       headers: headers(changes),
       credentials: "same-origin",
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(patienceMs),
     });
-  } catch {
+    if (response.ok) return await read(response);
+  } catch (error) {
+    if (changes && error.name === "TimeoutError") throw new ApiError(0, "timeout", "The console has not answered in time. It may have been done all the same: look before you try again.");
     throw new ApiError(0, "unreachable", "The console does not answer. Calls go on without it.");
   }
-  if (response.ok) return read(response);
   const answer = await asJson(response);
   const failure = new ApiError(
     response.status,

@@ -1,17 +1,23 @@
 // One caller's right to what is known of them: all of it given out as a file, or erased for good.
 
-import { post, postForFile, session } from "./api.js";
+import { postForFile, postForLong, session } from "./api.js";
 import { button, el, replace } from "./dom.js";
 import { ask, field, say } from "./form.js";
 import { plain } from "./words.js";
 
 const REASON = { name: "reason", required: true, maxlength: 300, autocomplete: "off", "data-missing": "A reason is needed: it is kept in the audit log." };
-const digits = (number) => number.replaceAll(/\D/g, "");
+
+// What names a caller, as the server sees it: the digits of a number, or all of another address.
+function named(given) {
+  const user = given.trim().replace(/^(sips?|tel):/i, "").split("@")[0];
+  const digits = user.replaceAll(/[\s()./-]/g, "").replace(/^\++/, "");
+  return /^\d{3,}$/.test(digits) ? digits : given.trim().toLowerCase();
+}
 
 export function callerData() {
   const number = field("Caller's whole number", {
     name: "number", type: "tel", maxlength: 200, autocomplete: "off", required: true,
-    hint: "However it is written: the digits count.",
+    hint: "As calls show it. Spaces and dashes do not matter, but +49 30…, 0049 30… and 030… are three numbers: try each. Or a SIP address.",
   });
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
   const result = el("div", { role: "status" });
@@ -29,7 +35,7 @@ export function callerData() {
 
   function wanted() {
     const given = number.input.value.trim();
-    const whole = digits(given).length >= 3;
+    const whole = named(given).length >= 3;
     problem.hidden = whole;
     problem.textContent = whole ? "" : "Enter the caller's whole number.";
     if (!whole) number.input.focus();
@@ -43,7 +49,7 @@ export function callerData() {
       title: `Export what is recorded of ${given}?`,
       text: "Calls, transcripts, handoffs, actions, recordings, messages, call-backs and grades, as one ZIP file. It holds personal data: keep it safe.",
       confirm: "Export", asked: [field("Reason", REASON)],
-      act: async (values) => save(await postForFile("/api/export", { number: given, ...values }), `caller-${digits(given)}.zip`),
+      act: async (values) => save(await postForFile("/api/export", { number: given, ...values }), `caller-${named(given).replaceAll(/[^\w.-]+/g, "_")}.zip`),
     });
     if (done) say("The file is being saved.");
   }
@@ -61,8 +67,8 @@ export function callerData() {
         field("The number again", { name: "again", type: "tel", required: true, maxlength: 200, autocomplete: "off", "data-missing": "Enter the number again, to be sure that it is the right one." }),
       ],
       act: async ({ reason, again }) => {
-        if (digits(again) !== digits(given)) throw new Error("That is another number.");
-        report = await post("/api/erase", { number: given, reason });
+        if (named(again) !== named(given)) throw new Error("That is another number.");
+        report = await postForLong("/api/erase", { number: given, reason });
       },
     });
     if (!done) return;

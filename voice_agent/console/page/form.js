@@ -24,6 +24,7 @@ export function ask({ title, text = "", shown = [], asked = [], confirm, tone = 
     const opener = document.activeElement;
     const problem = el("p", { class: "problem", role: "alert", hidden: true });
     const agree = button(confirm, { tone });
+    const cancel = button("Cancel", { onclick: () => close(null) });
     agree.type = "submit";
     const dialog = el("dialog", { "aria-labelledby": "dialog-title" },
       el("form", { method: "dialog", novalidate: true, onsubmit: submit },
@@ -33,10 +34,15 @@ export function ask({ title, text = "", shown = [], asked = [], confirm, tone = 
         asked,
         problem,
         el("div", { class: "row end" },
-          button("Cancel", { onclick: () => close(null) }), agree)));
+          cancel, agree)));
+    // What is being done cannot be thought better of: the dialog stays until it is known how it went.
+    const busy = () => cancel.disabled;
     dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
-      close(null);
+      if (!busy()) close(null);
+    });
+    dialog.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && busy()) event.preventDefault();
     });
     document.body.append(dialog);
     dialog.showModal();
@@ -57,12 +63,13 @@ export function ask({ title, text = "", shown = [], asked = [], confirm, tone = 
         close(values);
         return;
       }
-      agree.disabled = true;
+      if (busy()) return;
+      agree.disabled = cancel.disabled = true;
       try {
         await act(values);
         close(values);
       } catch (error) {
-        agree.disabled = false;
+        agree.disabled = cancel.disabled = false;
         tell(error.message);
       }
     }

@@ -18,6 +18,19 @@ export function pager({ page = 1, pages = 1 }, go) {
     button("Next page", { tone: "small", disabled: page >= pages, onclick: () => go(page + 1) }));
 }
 
+const nameOf = (node) => node.dataset.key ?? node.getAttribute("aria-label") ?? node.textContent;
+
+// What had the focus has it again in what is drawn anew, or else the place has: never nothing, from
+// where the next key would begin at the top of the page.
+function keepingFocus(place, draw) {
+  const held = place.contains(document.activeElement) ? document.activeElement : null;
+  draw();
+  if (!held || held.isConnected) return;
+  const again = [...place.querySelectorAll(held.tagName)].find((each) => nameOf(each) === nameOf(held));
+  if (!again) place.tabIndex = -1;
+  (again ?? place).focus({ preventScroll: true });
+}
+
 // Fetches and shows; the newest request wins, a failure says why and offers another try.
 export class Fetched {
   #asked = 0;
@@ -33,7 +46,7 @@ export class Fetched {
     try {
       const answer = await fetching();
       if (asked !== this.#asked) return;
-      replace(this.place, draw(answer));
+      keepingFocus(this.place, () => replace(this.place, draw(answer)));
     } catch (error) {
       if (asked !== this.#asked) return;
       if (!(error.status >= 0)) console.error(error);

@@ -56,7 +56,7 @@ class SwitchView {
     const what = scope === "all" ? "all calls" : `${scope} ${name}`;
     return button(on ? "Let agents answer" : "Take agents off", {
       tone: on ? "primary small" : "danger small", "aria-label": `${on ? "Let agents answer" : "Take agents off"}: ${what}`,
-      onclick: () => offerSwitch({ scope, name }),
+      data: { key: what }, onclick: () => offerSwitch({ scope, name }),
     });
   }
 }
