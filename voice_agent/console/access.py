@@ -135,8 +135,7 @@ class Door:
         resource = request.match_info.route.resource
         if resource is None:
             return None
-        method = "GET" if request.method == "HEAD" else request.method
-        return self._endpoints.get((method, resource.canonical))
+        return self._endpoints.get((request.method, resource.canonical))
 
     async def _let_in(self, request: web.Request, endpoint: Endpoint) -> None:
         if endpoint.needs is Permission.PUBLIC:

@@ -26,7 +26,7 @@ _OF_CALL = frozenset(
 _OF_TURN = frozenset(
     {
         "turn_id", "index", "at_ms", "cut_off", "stages_ms", "road", "confidence", "runner_up",
-        "voice_to_voice_ms", "end_reason", "outcome", "caller_interim",
+        "voice_to_voice_ms", "end_reason", "outcome",
     }
 )  # fmt: skip
 """What of a turn holds no words: all that those who may not read them are shown."""

@@ -300,7 +300,7 @@ class FakeConsole:
             for each in self.switches
             if (each["scope"], each["name"]) != (given["scope"], given["name"])
         ]
-        self.switches = [*others, given | {"since": time.time()}]
+        self.switches = [*others, given | {"by": "sam", "since": time.time()}]
         self.tell(event="answering_changed", switches=self.switches)
         return web.json_response({"switches": self.switches})
 

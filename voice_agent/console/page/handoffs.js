@@ -261,8 +261,8 @@ class Handoff {
   async #decide(what) {
     this.accept.disabled = this.decline.disabled = true;
     try {
-      const answer = await post(path(this.id, what), {});
-      this.#show(answer.state ?? (what === "accept" ? "accepted" : "declined"));
+      await post(path(this.id, what), {});
+      this.#show(what === "accept" ? "accepted" : "declined");
       say(what === "accept" ? "The caller is put through to you." : "The next person is rung.");
     } catch (error) {
       say(error.message, "bad");

@@ -1,8 +1,7 @@
 // Single keys: what they do, and whether this person wants them (they can be in the way of speech
 // input, so that they can be turned off).
 
-import { el } from "./dom.js";
-import { button } from "./dom.js";
+import { button, el } from "./dom.js";
 
 const TYPED_IN = "input, textarea, select, [contenteditable]";
 

@@ -1,6 +1,6 @@
 // Taking agents off the phones, and putting them back. Always with a reason.
 
-import { put, session } from "./api.js";
+import { put } from "./api.js";
 import { live } from "./live.js";
 import { ask, field, say } from "./form.js";
 
@@ -23,7 +23,7 @@ export async function offerSwitch(given = { scope: "all", name: "" }) {
     confirm: off ? "Let agents answer" : "Take agents off",
     tone: off ? "primary" : "danger",
     act: async (values) => {
-      const answer = await put("/api/answering", { ...given, on: !off, reason: values.reason, by: session.user });
+      const answer = await put("/api/answering", { ...given, on: !off, reason: values.reason });
       if (answer.switches) live.setSwitches(answer.switches);
       const lost = answer.kept === false ? " The switch's file cannot be written yet: until it can, a restart of the gateway would forget it." : "";
       say((off ? "Agents answer again." : "Agents are being taken off the phones.") + lost + (answer.warning ? ` ${answer.warning}` : ""));

@@ -26,7 +26,7 @@ class Line extends EventTarget {
   constructor() {
     super();
     window.addEventListener("pagehide", () => {
-      if (this.callId) postLast(callPath(this.callId, "leave"), { name: session.user });
+      if (this.callId) postLast(callPath(this.callId, "leave"));
     });
   }
 
@@ -46,21 +46,21 @@ class Line extends EventTarget {
     this.byPhone = Boolean(uri);
     this.#set("connecting");
     try {
-      if (uri) await post(callPath(callId, "supervise"), { mode, name: session.user, uri });
+      if (uri) await post(callPath(callId, "supervise"), { mode, uri });
       else await this.#connect(callId, mode);
       if (uri) this.#set("ringing");
     } catch (error) {
       this.#release();
       if (error instanceof ApiError) throw error;
       console.warn("line failed", error);
-      postLast(callPath(callId, "leave"), { name: session.user });
+      postLast(callPath(callId, "leave"));
       throw new ApiError(0, "line", "The line into the call could not be set up. Try again, or let your phone be rung.");
     }
   }
 
   // The agent goes on; this line stays, to hear how.
   async handBack(agreed) {
-    await post(callPath(this.callId, "hand-back"), { name: session.user, agreed });
+    await post(callPath(this.callId, "hand-back"), { agreed });
     if (this.state === "off") return;
     this.mode = "listen";
     if (!this.byPhone) await this.#useSilence();
@@ -77,7 +77,7 @@ class Line extends EventTarget {
     if (!callId) return;
     this.#release();
     // Gone already is as good as left.
-    await post(callPath(callId, "leave"), { name: session.user }).catch(() => {});
+    await post(callPath(callId, "leave")).catch(() => {});
   }
 
   // The call is over: nothing is left to be told.
@@ -97,14 +97,14 @@ class Line extends EventTarget {
     const was = this.mode;
     // Asked for at the same time: the caller should not wait for a microphone to open.
     const microphone = SPEAKING.has(mode) && !this.byPhone ? this.#useMicrophone() : Promise.resolve();
-    const changed = post(callPath(this.callId, "mode"), { mode, name: session.user });
+    const changed = post(callPath(this.callId, "mode"), { mode });
     const [opened, agreed] = await Promise.allSettled([microphone, changed]);
     if (agreed.status === "rejected") {
       if (!SPEAKING.has(was)) await this.#useSilence();
       throw agreed.reason;
     }
     if (opened.status === "rejected") {
-      await post(callPath(this.callId, "mode"), { mode: was, name: session.user }).catch(() => {});
+      await post(callPath(this.callId, "mode"), { mode: was }).catch(() => {});
       throw opened.reason;
     }
     if (!SPEAKING.has(mode)) await this.#useSilence();
@@ -126,7 +126,7 @@ class Line extends EventTarget {
     if (SPEAKING.has(mode)) await this.#useMicrophone();
     await connection.setLocalDescription();
     await gathered(connection);
-    const answer = await post(callPath(callId, "supervise"), { mode, name: session.user, sdp: connection.localDescription.sdp });
+    const answer = await post(callPath(callId, "supervise"), { mode, sdp: connection.localDescription.sdp });
     if (this.#connection !== connection) throw new ApiError(0, "left", "You left before the line was there.");
     await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     this.#patience = setTimeout(() => this.#lost(), CONNECT_MS);
@@ -152,7 +152,7 @@ class Line extends EventTarget {
   }
 
   #lost() {
-    postLast(callPath(this.callId, "leave"), { name: session.user });
+    postLast(callPath(this.callId, "leave"));
     this.#release("lost");
   }
 

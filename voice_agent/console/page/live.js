@@ -160,7 +160,7 @@ class Live {
         break;
       }
       case "answering_changed":
-        this.setSwitches(event.switches ?? event.answering);
+        this.setSwitches(event.switches);
         break;
       case "turn":
         if (event.call) this.#merge(event.call);

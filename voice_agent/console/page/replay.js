@@ -58,7 +58,7 @@ export class Replay {
     const parts = turns.flatMap((turn, at) => {
       const begin = this.#x(turn.at_ms ?? 0);
       const end = this.#x(turns[at + 1]?.at_ms ?? this.#durationS * 1000);
-      const answer = this.#x((turn.at_ms ?? 0) + (turn.answer_after_ms ?? ((turns[at + 1]?.at_ms ?? this.#durationS * 1000) - (turn.at_ms ?? 0)) * 0.35));
+      const answer = this.#x((turn.at_ms ?? 0) + ((turns[at + 1]?.at_ms ?? this.#durationS * 1000) - (turn.at_ms ?? 0)) * 0.35);
       return [
         turn.caller ? svg("rect", { x: begin, y: 4, width: Math.max(1, answer - begin - 3), height: 11, rx: 3, class: "caller" }, svg("title", {}, `${clock((turn.at_ms ?? 0) / 1000)} caller`)) : null,
         turn.agent ? svg("rect", { x: turn.caller ? answer : begin, y: 19, width: Math.max(1, end - (turn.caller ? answer : begin) - 3), height: 11, rx: 3, class: turn.cut_off ? "agent cut" : "agent" }) : null,

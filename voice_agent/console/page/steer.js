@@ -1,7 +1,7 @@
 // Telling the agent what to do, or giving it the sentence to say next. Its guards decide as they do
 // for every other sentence, and their answer is shown.
 
-import { callPath, post, session } from "./api.js";
+import { callPath, post } from "./api.js";
 import { button, el } from "./dom.js";
 
 const MAX = 500;
@@ -54,7 +54,7 @@ export class Steer {
     this.sendButton.disabled = true;
     this.#tell("Asking the agent…", "");
     try {
-      const answer = await post(callPath(this.#callId, "steer"), { name: session.user, text, say: this.#say });
+      const answer = await post(callPath(this.#callId, "steer"), { text, say: this.#say });
       if (answer.accepted === false) this.#tell(`Refused: ${answer.reason || "the agent's guards do not allow it"}`, "bad");
       else {
         this.#tell(this.#say ? "The agent says it next." : "The agent keeps to it.", "good");

@@ -109,7 +109,7 @@ export class Supervise {
       title: "Hand back to the agent", asked: [agreed], confirm: "Hand back",
       act: async (values) => {
         if (line.on(this.#callId)) await line.handBack(values.agreed);
-        else await post(callPath(this.#callId, "hand-back"), { name: session.user, ...values });
+        else await post(callPath(this.#callId, "hand-back"), values);
         say("The agent goes on.");
       },
     });
@@ -154,7 +154,7 @@ export class Supervise {
   async #askEnd() {
     await ask({
       title: "End this call?", text: "The caller is disconnected at once.", confirm: "End call", tone: "danger",
-      act: () => post(callPath(this.#callId, "end"), { name: session.user }),
+      act: () => post(callPath(this.#callId, "end")),
     });
   }
 }

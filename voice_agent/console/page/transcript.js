@@ -121,7 +121,6 @@ class TurnItem {
     setText(this.at, Number.isFinite(turn.at_ms) ? clock(turn.at_ms / 1000) : "");
     this.asked.hidden = !turn.caller;
     setText(this.caller, turn.caller ?? "");
-    setAttribute(this.caller, "data-interim", turn.caller_interim || null);
     this.answered.hidden = !turn.agent;
     if (turn.agent) this.agent.replaceChildren(...partsOf(turn));
     setText(this.name, turn.speaker === "person" ? "Person" : "Agent");
@@ -152,7 +151,6 @@ function factsOf(turn) {
   for (const guard of turn.guards ?? []) {
     if (!PASSED.includes(guard.decision)) fact(STOPPED.includes(guard.decision) ? "bad" : "", icon("shield"), `${plain(guard.guard)}: ${plain(guard.decision).toLowerCase()}`);
   }
-  if (turn.steered) fact("", `Steered by ${turn.steered.name ?? "a supervisor"}`);
   if (turn.grade) fact(turn.grade.grade === "right" ? "good" : "bad", word(GRADES, turn.grade.grade));
   return facts;
 }

@@ -47,8 +47,7 @@ export class TurnPanel {
         ? el("ol", { class: "sources" }, turn.sources.map((source) => el("li", {},
           el("strong", {}, source.title || source.passage_id || NONE),
           Number.isFinite(source.score) ? el("span", { class: "muted" }, ` ${number(source.score)}`) : null,
-          source.sentence ? el("q", {}, source.sentence) : null,
-          source.passage ? el("blockquote", {}, source.passage) : null)))
+          source.sentence ? el("q", {}, source.sentence) : null)))
         : el("p", { class: "muted" }, "No passage stands behind this turn.")),
       (turn.actions ?? []).length ? part("Actions", el("ul", { class: "facts-list" }, turn.actions.map((action) => el("li", {},
         el("strong", {}, plain(action.name)), el("span", { class: "tag", data: { tone: toneOf(action.state) } }, plain(action.state)),
