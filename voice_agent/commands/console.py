@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json as json_module
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from getpass import GetPassWarning
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -205,7 +207,17 @@ def _password() -> str:
     given = os.environ.get(PASSWORD_ENV)
     if given:
         return given
-    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    from voice_agent.config import ConfigError
+
+    with warnings.catch_warnings():
+        # without a terminal the password would be shown, or be read from whatever is piped in
+        warnings.simplefilter("error", GetPassWarning)
+        try:
+            return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+        except GetPassWarning as error:
+            raise ConfigError(
+                f"there is no terminal to ask for the password: put it into {PASSWORD_ENV}"
+            ) from error
 
 
 def _role(name: str) -> Role:

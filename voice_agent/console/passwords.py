@@ -9,11 +9,16 @@ import time
 import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn import zxcvbn
 
 from voice_agent.console.accounts import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
 from voice_agent.console.errors import BadRequest
 
 _STEP_S = 30
+_LEAST_SCORE = 3
+"""Of zxcvbn's 0 to 4: a hundred million guesses do not find it."""
+_WEIGHED_CHARS = 72
+"""As many as zxcvbn takes: beyond, its time grows and nothing is easy to guess."""
 _hasher = PasswordHasher()
 _nobodys = _hasher.hash("nobody has this password")
 """What a name that nobody has is checked against, so that it takes as long as any other."""
@@ -23,13 +28,27 @@ def hash_password(name: str, password: str) -> str:
     """What is kept of a password. Blocks for some 50 ms.
 
     Raises:
-        BadRequest: too short, too long, or made of the name.
+        BadRequest: too short, too long, made of the name, or what others choose as well.
     """
     if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
         raise BadRequest(f"A password has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters.")
+    if why := _easy_to_guess(name, password):
+        raise BadRequest(f"That password is too easy to guess. {why}")
     if name.lower() in password.lower() or len(set(password)) < 5:
         raise BadRequest("That password is too easy to guess: it repeats itself or your name.")
     return _hasher.hash(password)
+
+
+def _easy_to_guess(name: str, password: str) -> str:
+    """Why it is found early by who guesses (common ones, rows of keys); empty: it is not.
+
+    After D. Wheeler, "zxcvbn: Low-Budget Password Strength Estimation", USENIX Security 2016.
+    """
+    found = zxcvbn(password[:_WEIGHED_CHARS], user_inputs=[name])
+    if found["score"] >= _LEAST_SCORE:
+        return ""
+    told = found["feedback"]
+    return " ".join([told["warning"], *told["suggestions"]][:2]).strip() or "Make it longer."
 
 
 def password_fits(kept: str, password: str) -> bool:

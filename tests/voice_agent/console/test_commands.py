@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from typer.testing import CliRunner
 from tests.voice_agent.console.conftest import PASSWORD, SettingsMaker
 from tests.voice_agent.console.recorded import a_call, a_turn, record
 from voice_agent.cli import app
+from voice_agent.commands.console import PASSWORD_ENV
 from voice_agent.config import load
 from voice_agent.console.app import accounts, audit_log
 from voice_agent.console.audit import AuditLog, AuditUnwritable
@@ -54,6 +58,47 @@ def test_a_password_can_be_typed_twice_and_not_otherwise(
     assert run(config, *add, input=f"{PASSWORD}\nsomething else\n")[0] == 1
     assert accounts(load(config)).user("kim") is None
     assert run(config, *add, input=f"{PASSWORD}\n{PASSWORD}\n")[0] == 0
+
+
+def test_without_a_terminal_the_variable_is_named_in_one_line(config: Path) -> None:
+    unset = {key: value for key, value in os.environ.items() if key != PASSWORD_ENV}
+    for command in (("add-user", "kim", "--role", "agent"), ("password", "kim")):
+        done = subprocess.run(
+            [sys.executable, "-m", "voice_agent", "console", *command, "--config", str(config)],
+            input=f"{PASSWORD}\n{PASSWORD}\n",
+            capture_output=True,
+            text=True,
+            env=unset,
+            start_new_session=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert done.stderr == (
+            "voice-agent: there is no terminal to ask for the password: "
+            "put it into VOICE_AGENT_CONSOLE_PASSWORD\n"
+        )
+    assert accounts(load(config)).user("kim") is None
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password1234",
+        "123456789012",
+        "qwertyuiopas",
+        "1q2w3e4r5t6y",
+        "P@ssw0rd1234",
+        "abcabcabcabc",
+    ],
+)
+def test_a_password_that_many_have_is_refused_with_the_reason(
+    config: Path, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setenv(PASSWORD_ENV, password)
+    code, said = run(config, "console", "add-user", "kim", "--role", "agent")
+    assert code == 1
+    assert re.search(r"too easy to guess\. (This is|Repeats like) .+\. Add another word", said)
+    assert accounts(load(config)).user("kim") is None
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ export function account() {
       title: "Change your password", confirm: "Change password",
       asked: [
         field("Password until now", OWN_PASSWORD),
-        field("New password", { name: "new", type: "password", required: true, maxlength: 1000, autocomplete: "new-password", hint: "At least 12 characters; neither your name nor a few letters over and over." }),
+        field("New password", { name: "new", type: "password", required: true, maxlength: 1000, autocomplete: "new-password", hint: "At least 12 characters; not your name, and nothing that many would choose." }),
         again,
       ],
       act: async (values) => {

@@ -92,7 +92,7 @@ export function users() {
       asked: [
         field("Name", { name: "name", required: true, maxlength: 120, autocomplete: "off" }),
         roles(),
-        field("First password", { ...FIRST, hint: "At least 12 characters. They can change it under their name at the top." }),
+        field("First password", { ...FIRST, hint: "At least 12 characters that nobody would guess. They can change it under their name at the top." }),
       ],
       act: (values) => post("/api/users", values),
     });
