@@ -101,6 +101,8 @@ class CallSession:
             on_failed=self._tell_recording_failed,
         )
         self._times = CallTimes(clock)
+        self._alarms: dict[str, str] = {}
+        """Those that stand, by code."""
         self._told: CallView | None = None
         """The call as listeners know it."""
         self.media = CallMedia(
@@ -209,8 +211,16 @@ class CallSession:
         return self._times.view(self)
 
     def alarm(self, code: str, message: str) -> None:
-        """Tell whoever watches that this call needs somebody's eyes."""
+        """Tell whoever watches that this call needs somebody's eyes, until ``clear``."""
+        self._alarms[code] = message
         self._feed.publish("alarm", call_id=self.call_id, code=code, message=message)
+
+    def clear(self, code: str) -> None:
+        """What an alarm told of is over; nothing where there was none."""
+        if (message := self._alarms.pop(code, None)) is not None:
+            self._feed.publish(
+                "alarm", call_id=self.call_id, code=code, message=message, cleared=True
+            )
 
     def _tell_recording_failed(self) -> None:
         self.alarm("recording_failed", "The recording cannot be written: the call goes on without.")
@@ -287,6 +297,7 @@ class CallSession:
         with suppress(TimeoutError):
             await within(self._clock, CUT_OFF_TIMEOUT_S, self.media.prompt_finished.wait())
         self.media.play(None)
+        self.clear("supervisor_lost")
 
     # --- what others are told ------------------------------------------------------------------
 
@@ -297,6 +308,8 @@ class CallSession:
         if self._life.over.is_set():
             return
         self._times.note(self.media.stage)
+        if self.media.stage in (CallStage.WITH_AGENT, CallStage.BRIDGED):
+            self.clear("agents_given_up")
         view = self.view()
         if view.differs_from(self._told):
             self._told = view

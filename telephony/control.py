@@ -267,6 +267,7 @@ class ControlServer:
     async def _attend(
         self, session: CallSession, visit: Visit, connecting: Coroutine[Any, Any, Leg]
     ) -> None:
+        session.clear("supervisor_not_reached")
         try:
             await session.supervision.attend(visit, connecting)
         except (SupervisionRefused, GatewayError) as error:

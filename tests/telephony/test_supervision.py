@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from telephony.bridge import Party, heard_by, heard_while_changing, hearing
 from telephony.call import CallStage, HumanStage, LegEnded, LegState, SupervisorMode
 from telephony.call_session import CallSession
 from telephony.errors import AlreadyTaken, NobodyToWhisperTo, NotSupervising, SupervisionRefused
+from telephony.events import Listener
 from telephony.media_stream import FRAME_SAMPLES, Overheard, Resume, Stop, Transfer
 from telephony.supervision import CONNECT_TIMEOUT_S
 from tests.telephony.fakes import AgentEnd, FakeLeg, eventually
@@ -246,6 +249,41 @@ async def test_a_supervisor_lost_in_a_takeover_is_owned_up_to_and_the_agent_goes
         assert agent.of(Resume) == [Resume("supervisor_lost")]
         assert caller.state is LegState.ANSWERED
         await desk.task
+
+
+async def test_the_alarm_of_a_lost_supervisor_is_over_once_the_agent_goes_on() -> None:
+    async with staged() as stage:
+        agent = await stage.connect(FakeLeg())
+        desk = await join(stage, TAKEOVER)
+        listener = stage.gateway.feed.listen(words=False, snapshot={})
+        desk.leg.tell(LegEnded("connection_lost"))
+        await eventually(lambda: desk.leg.hung_up)
+        await stage.clock.advance(1.0)
+        await eventually(lambda: agent.of(Resume))
+        alarms = await alarms_told(listener)
+        assert [(each["code"], each.get("cleared", False)) for each in alarms] == [
+            ("supervisor_lost", False), ("supervisor_lost", True),
+        ]  # fmt: skip
+
+
+async def test_who_leaves_a_takeover_raises_no_alarm_and_the_agent_goes_on_at_once() -> None:
+    async with staged() as stage:
+        agent = await stage.connect(FakeLeg())
+        await join(stage, TAKEOVER)
+        listener = stage.gateway.feed.listen(words=False, snapshot={})
+        await session_of(stage).supervision.leave("ana")
+        await eventually(lambda: agent.of(Resume))
+        assert agent.of(Resume) == [Resume("left_caller")]
+        assert await alarms_told(listener) == []
+
+
+async def alarms_told(listener: Listener) -> list[dict[str, Any]]:
+    """The alarms among what a listener was told so far."""
+    listener.put("{}")
+    found = []
+    while (told := json.loads(await listener.next_event() or "{}")) != {}:
+        found += [told] if told["event"] == "alarm" else []
+    return found
 
 
 async def test_a_supervisor_lost_while_no_agent_is_there_leaves_the_caller_to_a_new_one() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from telephony.media_stream import SAMPLE_RATE_HZ
 from tests.telephony.browser import heard_hz, humming_microphone
@@ -87,6 +87,31 @@ async def test_a_supervisor_listens_takes_over_hands_back_and_ends(tmp_path: Pat
         await expect(page.locator(".call-head .state")).to_have_text("Ended")
         assert tab.complaints == []
         assert tab.hosts == {console.url.removeprefix("http://")}
+
+
+async def test_who_leaves_a_takeover_says_so_before_the_line_ends(tmp_path: Path) -> None:
+    console = a_floor()
+    answer = asyncio.Event()
+    microphone = humming_microphone(tmp_path / "microphone.wav", hz=440.0)
+    async with looking_at(console, tmp_path, "#/calls/c0", microphone=microphone) as tab:
+        page = tab.page
+        dock = page.get_by_role("region", name="Your line")
+
+        async def late(route: Route) -> None:
+            await answer.wait()
+            await route.continue_()
+
+        await page.route("**/leave", late)
+        await pressed(page, "Take over")
+        await expect(dock).to_contain_text("Taken over", timeout=20_000)
+        await dock.get_by_role("button", name="Leave").click()
+        await expect(dock).to_contain_text("Leaving…")
+        heard = len(console.gateway.heard)
+        await until(lambda: len(console.gateway.heard) > heard)
+        answer.set()
+        await expect(dock).to_be_hidden()
+        assert len(console.bodies("/leave")) == 1
+        assert tab.complaints == []
 
 
 async def test_a_recording_is_paused_for_a_reason_and_goes_on(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import { ApiError, callPath, post, postLast, session } from "./api.js";
 
 const GATHER_MS = 1500;
 const CONNECT_MS = 12_000;
+const LEAVE_MS = 3000;
 const SPEAKING = new Set(["whisper", "barge", "takeover"]);
 
 class Line extends EventTarget {
@@ -22,6 +23,7 @@ class Line extends EventTarget {
   #microphone = null;
   #context = null;
   #patience = 0;
+  #leaving = null;
 
   constructor() {
     super();
@@ -36,6 +38,7 @@ class Line extends EventTarget {
 
   // Listen, whisper, barge or take over; changes the mode when this line is in the call already.
   async join(callId, mode, uri = "") {
+    if (this.#leaving) await this.#leaving;
     if (this.state !== "off" && this.callId !== callId) await this.leave();
     if (this.state !== "off") {
       await this.#change(mode);
@@ -72,18 +75,26 @@ class Line extends EventTarget {
     if (this.state === "ringing") this.#set("on");
   }
 
-  async leave() {
-    const { callId } = this;
-    if (!callId) return;
-    this.#release();
-    // Gone already is as good as left.
-    await post(callPath(callId, "leave")).catch(() => {});
+  // Said before the sound ends: a connection that just ends counts as broken off.
+  leave() {
+    if (this.callId) this.#leaving ??= this.#sayLeft();
+    return this.#leaving ?? Promise.resolve();
+  }
+
+  async #sayLeft() {
+    const connection = this.#connection;
+    for (const track of this.#microphone?.getAudioTracks() ?? []) track.enabled = false;
+    this.#set("leaving");
+    const said = post(callPath(this.callId, "leave")).catch(() => {}); // gone already is as good as left
+    await Promise.race([said, new Promise((resolve) => setTimeout(resolve, LEAVE_MS))]);
+    this.#leaving = null;
+    if (this.state === "leaving" && this.#connection === connection) this.#release();
   }
 
   // The call is over: nothing is left to be told.
   drop(reason = "ended") {
     if (this.state === "off") return;
-    this.#release(reason);
+    this.#release(this.#leaving ? "left" : reason);
   }
 
   mute(on) {
@@ -133,7 +144,7 @@ class Line extends EventTarget {
   }
 
   #watch(connection) {
-    if (connection !== this.#connection) return;
+    if (connection !== this.#connection || this.#leaving) return;
     const state = connection.connectionState;
     if (state === "connected") {
       clearTimeout(this.#patience);
@@ -152,6 +163,7 @@ class Line extends EventTarget {
   }
 
   #lost() {
+    if (this.#leaving) return;
     postLast(callPath(this.callId, "leave"));
     this.#release("lost");
   }

@@ -8,7 +8,7 @@ import { live } from "./live.js";
 import { MODES, callerOf, word } from "./words.js";
 
 const LOUDNESS_MS = 125;
-const STATES = { connecting: "Connecting…", ringing: "Ringing your phone…", unstable: "Your line is unstable…" };
+const STATES = { connecting: "Connecting…", ringing: "Ringing your phone…", leaving: "Leaving…", unstable: "Your line is unstable…" };
 
 export class LineDock {
   #stops = [];
