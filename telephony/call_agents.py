@@ -72,6 +72,8 @@ class CallAgents:
         self._recording = recording
         self._alarm = alarm
         self._on_note = on_note
+        self._turns = 0
+        """The number of the latest turn that an agent has told of."""
         self._steering = Steering(parts.clock)
         self._switched_off = asyncio.Event()
         """The kill switch keeps agents from this call."""
@@ -211,6 +213,8 @@ class CallAgents:
             opening=not self._recording.opened.is_set(),
             recorded=self._recording.recorded,
             paused=self._recording.paused_for_payment,
+            elapsed_ms=self._media.recorder.at_ms,
+            turns=self._turns,
         )
 
     # --- while one has the caller ----------------------------------------------------------------
@@ -232,7 +236,7 @@ class CallAgents:
             on_call_back=self._people.begin_call_back,
             on_stop=self._stop_after_playout,
             on_key=lambda digit: keys.press(caller, digit),
-            on_note=self._on_note,
+            on_note=self._take_note,
             on_steered=self._steering.take_answer,
             on_consent=self._recording.hear_answer,
             on_disclosed=self._recording.note_disclosed,
@@ -249,6 +253,12 @@ class CallAgents:
             silence_watch.cancel()
         self._resumed = self._resumed or self._media.agent_spoke
         return served_ms
+
+    def _take_note(self, note: Note) -> None:
+        index = note.data.get("index")
+        if note.kind == "turn" and isinstance(index, int):
+            self._turns = max(self._turns, index)
+        self._on_note(note)
 
     def _stop_after_playout(self) -> None:
         """The agent wants the call to end; one that leaves a caller to a person does not."""

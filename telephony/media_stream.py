@@ -79,6 +79,10 @@ class Start:
     """The call is being recorded, as far as that is settled."""
     paused: bool = False
     """An earlier agent's ``pause`` lasts: this one ends it, once the talk is of something else."""
+    elapsed_ms: int = 0
+    """How long the caller has been on the line: where the call is in its recording."""
+    turns: int = 0
+    """How many turns earlier agents have told of, by the ``index`` in their notes."""
     sample_rate_hz: int = SAMPLE_RATE_HZ
     version: int = VERSION
 

@@ -66,6 +66,7 @@ class CallSession:
         self._started = asyncio.Event()
         self._turns = self._questions = 0
         self._began_at = time.time()
+        """When the caller was answered, perhaps by an earlier agent; seconds since 1970."""
         self._end_reason = "hung_up"
         self._summary: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._summary.set_result(None)
@@ -78,6 +79,8 @@ class CallSession:
             return
         structlog.contextvars.bind_contextvars(call_id=start.call_id)
         self._start = start
+        self._began_at = time.time() - start.elapsed_ms / 1000
+        self._turns = start.turns
         with tracing.call_span(start.call_id, start.line) as self._span:
             await self._serve()
         structlog.contextvars.clear_contextvars()
@@ -142,7 +145,7 @@ class CallSession:
         @worker.event_handler("on_frame_reached_upstream")  # type: ignore[untyped-decorator]
         async def on_reply(_worker: PipelineWorker, frame: ReplyBegun | ReplyOver) -> None:
             if isinstance(frame, ReplyBegun):
-                self._supervisors.begun(frame.reply)
+                self._supervisors.begun(frame.reply, self._turns + 1, self._began_at)
                 await self._call.handoffs.begun(frame.reply)
             else:
                 await self._follow_up(frame.reply)

@@ -13,6 +13,7 @@ from voice_agent.config import Settings, secrets_of
 from voice_agent.console.turn_view import turn_view
 from voice_agent.engines import Engines
 from voice_agent.records.record_types import TurnRecord
+from voice_agent.records.turns import turn_began_at
 from voice_agent.reply import Reply
 from voice_agent.safety.masking import mask_identifiers, mask_within
 from voice_agent.safety.output_guard import OutputGuard
@@ -78,10 +79,19 @@ class SupervisorDesk:
         """The call is over."""
         await self._assistant.leave()
 
-    def begun(self, reply: Reply) -> None:
-        """The caller begins to hear a reply: the words it answers are known."""
+    def begun(self, reply: Reply, index: int, began_at: float) -> None:
+        """The caller begins to hear a reply: the words it answers are known.
+
+        ``index`` is the turn's in the call, which began at ``began_at`` (seconds since 1970).
+        """
         if reply.committed:
-            data = {"turn_id": reply.turn_id, "caller": reply.question, "state": "speaking"}
+            data = {
+                "turn_id": reply.turn_id,
+                "index": index,
+                "at_ms": max(0, round((turn_began_at(reply) - began_at) * 1000)),
+                "caller": reply.question,
+                "state": "speaking",
+            }
             self._note("turn", data)
 
     async def over(self, reply: Reply, record: TurnRecord | None, began_at: float) -> None:

@@ -14,6 +14,7 @@ from telephony.media_stream import (
     Clear,
     Cleared,
     Mark,
+    Note,
     Start,
 )
 from tests.telephony.fakes import FakeLeg, eventually
@@ -25,6 +26,8 @@ async def test_an_agent_that_dies_in_mid_sentence_is_replaced_and_told_so() -> N
         caller = FakeLeg()
         agent = await stage.connect(caller)
         await stage.say(agent, voice(9, 3))
+        await agent.send(Note("turn", {"turn_id": "t3", "index": 3}))
+        await stage.clock.advance(0.3)
         agent.die()
         await eventually(lambda: stage.media().stream is None)
         await stage.clock.advance_until(lambda: len(stage.agent.streams) == 2)
@@ -32,6 +35,9 @@ async def test_an_agent_that_dies_in_mid_sentence_is_replaced_and_told_so() -> N
         second = await stage.agent.stream(2)
         assert second.start.resumed
         assert second.start.call_id == agent.start.call_id
+        assert (agent.start.turns, agent.start.elapsed_ms) == (0, 0)
+        assert second.start.turns == 3
+        assert second.start.elapsed_ms >= 200, "as long as the caller has been on the line"
         assert stage.gateway.live_calls == 1
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from telephony.media_stream import (
     Clear,
+    Note,
     Start,
     Stop,
 )
@@ -130,6 +132,23 @@ async def test_an_agent_that_takes_over_a_call_says_so() -> None:
     async with bench.call(resumed=True) as gateway:
         await gateway.until_said(phrases.BACK_AGAIN)
         assert GREETING not in gateway.said()
+
+
+async def test_an_agent_that_goes_on_with_a_call_goes_on_with_its_record() -> None:
+    bench = Bench()
+    before = time.time()
+    async with bench.call(resumed=True, elapsed_ms=90_000, turns=4) as gateway:
+        await gateway.until_said(phrases.BACK_AGAIN)
+        await gateway.until(lambda: bool(bench.records.turns))
+        begun = [note.data for note in gateway.got(Note) if note.data.get("state") == "speaking"]
+        await gateway.tell(Stop("caller_hung_up"))
+        await gateway.until_closed()
+    turn = bench.records.turns[0]
+    assert (turn.index, begun[0]["index"]) == (5, 5)
+    for call in bench.records.calls:
+        assert before - 90 <= call.started_at < before
+    began_ms = (turn.began_at - bench.records.calls[-1].started_at) * 1000
+    assert begun[0]["at_ms"] == pytest.approx(began_ms, abs=100)
 
 
 @pytest.mark.parametrize("stage_ms", [0, 300, 1100, 1500, 2500])

@@ -56,14 +56,11 @@ def call_record(
 def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
     """The record of a reply that is over; ``index`` counts the turns of the call from 1."""
     retrieval, choice = reply.retrieval, reply.choice
-    began = min(
-        [*reply.marks.values(), *([reply.speech_end] if reply.speech_end else [])], default=0
-    )
     return TurnRecord(
         call_id=call_id,
         turn_id=reply.turn_id,
         index=index,
-        began_at=_since_1970(began) if began else time.time(),
+        began_at=turn_began_at(reply),
         speech_ended_at=_since_1970(reply.speech_end) if reply.speech_end else None,
         heard=reply.question,
         interims=reply.interims,
@@ -107,6 +104,13 @@ def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
             for each in reply.clauses
         ),
     )
+
+
+def turn_began_at(reply: Reply) -> float:
+    """When the first of it happened, in seconds since 1970; now, where nothing is dated yet."""
+    ends = [reply.speech_end] if reply.speech_end else []
+    began = min([*reply.marks.values(), *ends], default=0)
+    return _since_1970(began) if began else time.time()
 
 
 def _choice(choice: RoadChoice) -> dict[str, str | float]:
