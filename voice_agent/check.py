@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from telephony.law import LawInvalid, read_law
 from telephony.routing import transfer_means
+from telephony.settings import HumanLineSettings
 from voice_agent.answering.actions.declaration import read_declarations
 from voice_agent.answering.actions.errors import ActionsInvalid
 from voice_agent.answering.calibration import read_calibration
@@ -26,6 +27,7 @@ from voice_agent.processes import Port, http_url, ports
 from voice_agent.safety.policy import PolicyError, read_policy
 
 _PATIENCE_S = 3.0
+SAMPLE_TELEPHONE = str(HumanLineSettings.model_fields["uri"].default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,20 @@ def findings(settings: Settings, *, check_ports: bool = True) -> list[Finding]:
     if check_ports:
         found += _ports(ports(settings))
     return found
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What would start, and yet not do what is probably wanted."""
+    human = settings.gateway.human
+    sample = re.fullmatch(r"sip:[^@]+@127\.0\.0\.1:(\d+)", SAMPLE_TELEPHONE)
+    if human.queue or human.uri != SAMPLE_TELEPHONE or sample is None:
+        return []
+    if port_taken(Port("human", "udp", "127.0.0.1", int(sample[1]))):
+        return []
+    return [
+        f"gateway.human.uri: nobody answers at the sample address {human.uri}: "
+        "callers who want a person reach none"
+    ]
 
 
 def running_findings(settings: Settings) -> list[Finding]:

@@ -59,6 +59,7 @@ def serve(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = False) -> No
     Example: voice-agent serve --config configs/local.yaml
     """
     settings = read_settings(config)
+    from voice_agent.check import warnings
     from voice_agent.serve import as_dict, first_steps, run
 
     def ready(where: Addresses) -> None:
@@ -72,7 +73,7 @@ def serve(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = False) -> No
         ):
             if address:
                 typer.echo(f"{label + ':':9}{address}")
-        for line in first_steps(settings, config):
+        for line in [*first_steps(settings, config), *warnings(settings)]:
             typer.echo(line)
         typer.echo("Logs are in var/log. Stop with Ctrl-C.")
 
@@ -178,7 +179,7 @@ def check(
             raise
         typer.echo(json_module.dumps([{"code": error.code, "message": str(error)}], indent=2))
         raise typer.Exit(2) from error
-    from voice_agent.check import findings, running_findings
+    from voice_agent.check import findings, running_findings, warnings
 
     found = running_findings(settings) if running else findings(settings)
     if json:
@@ -187,6 +188,8 @@ def check(
     else:
         for finding in found:
             typer.echo(finding.message, err=True)
+        for line in warnings(settings):
+            typer.echo(f"Warning: {line}", err=True)
         if not found:
             typer.echo(f"{config}: everything answers" if running else f"{config}: ready to serve")
     raise typer.Exit(2 if found else 0)

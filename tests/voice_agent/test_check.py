@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from voice_agent.check import findings, manifest_models, running_findings, wanted_models
+from voice_agent.check import findings, manifest_models, running_findings, wanted_models, warnings
 from voice_agent.config import Settings
 
 
@@ -306,3 +306,18 @@ def test_rules_that_cannot_be_read_are_found_before_the_first_call(
     (found,) = findings(Settings.model_validate(tree))
     assert found.code == "law_invalid"
     assert "otherwise.recording" in found.message
+
+
+def test_a_sample_telephone_that_nobody_answers_is_warned_of(
+    tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as telephone:
+        telephone.bind(("127.0.0.1", 0))
+        sample = f"sip:human@127.0.0.1:{telephone.getsockname()[1]}"
+        monkeypatch.setattr("voice_agent.check.SAMPLE_TELEPHONE", sample)
+        settings = Settings.model_validate(tree | {"gateway": {"human": {"uri": sample}}})
+        assert warnings(settings) == [], "somebody listens there"
+    (warning,) = warnings(settings)
+    assert "nobody answers at the sample address" in warning
+    own = {"gateway": {"human": {"uri": "sip:desk@pbx.example"}}}
+    assert warnings(Settings.model_validate(tree | own)) == []

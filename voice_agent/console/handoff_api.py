@@ -16,7 +16,7 @@ from voice_agent.console.live_api import call_id_of, live_turns, stream
 from voice_agent.console.roles import Permission
 
 _OF_TURN = ("turn_id", "index", "caller", "agent")
-_LISTED = ("call_id", "state", "reason", "queue", "who", "waiting_since")
+_LISTED = ("call_id", "state", "why", "reason", "queue", "who", "waiting_since")
 """What everybody who may be rung sees of every handoff; words and numbers are on its screen, the
 reading of which is noted."""
 _OVER = frozenset({"failed", "ended"})
@@ -142,6 +142,7 @@ def _screen(
     return {
         "call_id": call["call_id"],
         "state": _STATES.get(str(handoff.get("state") or (row or {}).get("state") or ""), "over"),
+        "why": str(handoff.get("reason") or ""),
         "reason": brief.get("reason")
         or handoff.get("cause")
         or handoff.get("reason")
@@ -164,9 +165,9 @@ def _screen(
 
 
 _STATES = {
-    **dict.fromkeys(
-        ("offered", "asked", "ringing", "answered", "waiting", "queued", "announcing"), "offered"
-    ),
-    **dict.fromkeys(("accepted", "bridged", "connected", "talking", "transferred"), "accepted"),
+    **dict.fromkeys(("wanted", "waiting"), "waiting"),
+    "ringing": "ringing",
+    "answered": "answered",
+    **dict.fromkeys(("bridged", "transferred"), "accepted"),
 }
 """By the gateway's word; whatever is not here is ``over``."""

@@ -279,7 +279,7 @@ class FakeConsole:
             await self.gateway.take(leg)
 
     async def _offered(self, _: web.Request) -> web.Response:
-        listed = ("call_id", "state", "reason", "queue", "who", "waiting_since")
+        listed = ("call_id", "state", "why", "reason", "queue", "who", "waiting_since")
         found = [{key: each.get(key) for key in listed} for each in self.handoffs.values()]
         return web.json_response({"handoffs": found})
 

@@ -184,7 +184,7 @@ def proposed_answers(console: FakeConsole) -> None:
 def a_handoff(console: FakeConsole, call_id: str = "c3") -> None:
     """A caller who waits for a person."""
     console.handoffs[call_id] = BRIEF | {
-        "call_id": call_id, "state": "offered", "waiting_since": time.time() - 12,
+        "call_id": call_id, "state": "answered", "waiting_since": time.time() - 12,
         "suggestions": [SUGGESTION],
         "turns": [{"caller": EVIL, "agent": "That is above what I may refund."}],
     }  # fmt: skip

@@ -53,7 +53,7 @@ def handed_over(connected: Stage) -> None:
 async def test_the_screen_tells_the_whole_story(stage: Stage) -> None:
     agent = await stage.signed_in(Role.AGENT)
     screen = await agent.get("/api/handoffs/c1")
-    assert screen["state"] == "offered"
+    assert screen["state"] == "ringing"
     assert screen["turns"] == [{"caller": "I want a refund", "agent": "That needs a person"}]
     for key, value in {
         "who": "Ada Hill", "verified": True, "wants": "a refund of 240 dollars",
@@ -64,10 +64,22 @@ async def test_the_screen_tells_the_whole_story(stage: Stage) -> None:
     listed = (await agent.get("/api/handoffs"))["handoffs"]
     assert listed == [
         {
-            "call_id": "c1", "state": "offered", "reason": "limit", "queue": "billing",
-            "who": "Ada Hill", "waiting_since": None,
+            "call_id": "c1", "state": "ringing", "why": "limit", "reason": "limit",
+            "queue": "billing", "who": "Ada Hill", "waiting_since": None,
         }
     ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("handed_over")
+@pytest.mark.parametrize("told", ["waiting", "ringing", "answered"])
+async def test_whether_a_telephone_rings_is_told_as_it_is(stage: Stage, told: str) -> None:
+    agent = await stage.signed_in(Role.AGENT)
+    handoff = {"state": told, "target": "care", "reason": "unreachable"}
+    stage.console.desk.live.state.apply(
+        {"event": "call_changed", "call": call("c1", handoff=handoff)}, 0
+    )
+    (listed,) = (await agent.get("/api/handoffs"))["handoffs"]
+    assert (listed["state"], listed["why"]) == (told, "unreachable")
 
 
 @pytest.mark.usefixtures("handed_over")

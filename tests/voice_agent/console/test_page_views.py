@@ -254,6 +254,50 @@ async def test_a_human_agent_reads_the_story_and_accepts_by_key(tmp_path: Path) 
         assert tab.complaints == []
 
 
+async def test_buttons_are_there_only_while_a_click_can_work(tmp_path: Path) -> None:
+    console = a_floor()
+    a_handoff(console)
+    console.handoffs["c3"] |= {"state": "waiting", "why": "unreachable"}
+    async with looking_at(console, tmp_path, "#/handoffs/c3") as tab:
+        page = tab.page
+        state = page.locator(".handoff .state")
+        accept = page.get_by_role("button", name="Accept")
+        decline = page.get_by_role("button", name="Decline")
+        await expect(state).to_have_text("No telephone could be reached: trying again")
+        await expect(accept).to_be_hidden()
+        await expect(decline).to_be_hidden()
+        await page.keyboard.press("a")
+        console.change("c3", handoff={"state": "ringing", "reason": "", "target": "care"})
+        await expect(decline).to_be_visible()
+        await expect(accept).to_be_hidden()
+        console.change("c3", handoff={"state": "answered", "reason": "", "target": "care"})
+        await expect(accept).to_be_visible()
+        console.change("c3", handoff={"state": "failed", "reason": "busy", "target": "care"})
+        await expect(state).to_have_text("Nobody could be reached")
+        await expect(decline).to_be_hidden()
+        assert console.bodies("/accept") == []
+
+
+async def test_keys_on_the_list_are_about_the_only_caller(tmp_path: Path) -> None:
+    console = a_floor()
+    a_handoff(console, "c3")
+    a_handoff(console, "c5")
+    console.permissions = ["handoff"]
+    async with looking_at(console, tmp_path, "#/handoffs") as tab:
+        page = tab.page
+        await expect(page.get_by_role("link", name="Ada Hill")).to_have_count(2)
+        await page.keyboard.press("a")
+        await expect(page.get_by_text("Several callers wait: open one first.")).to_be_visible()
+        del console.handoffs["c5"]
+        console.handoffs["c3"]["state"] = "ringing"
+        await expect(page.get_by_role("link", name="Ada Hill")).to_have_count(1)
+        await page.keyboard.press("a")
+        assert console.bodies("/accept") == []
+        await page.keyboard.press("d")
+        await expect(page.get_by_text("The next person is rung.")).to_be_visible()
+        assert console.bodies("/decline") == [{}]
+
+
 async def test_a_declined_handoff_goes_on_to_the_next(tmp_path: Path) -> None:
     console = a_floor()
     a_handoff(console)

@@ -12,12 +12,24 @@ import { REASONS, callerOf, clock, plain, word } from "./words.js";
 
 const ASK_MS = 2000;
 const RETRY_MS = 2000;
-const OPEN = ["offered", "asked", "ringing", "answered", "waiting", "queued", "announcing"];
+const OPEN = ["waiting", "ringing", "answered"];
 const CLOSED = ["over", "ended", "failed"];
 const STATES = {
-  offered: "Ringing you", ringing: "Ringing you", answered: "On your phone", accepted: "With you", bridged: "With you", connected: "With you", talking: "With you",
-  transferred: "With you",
+  ringing: "Ringing: pick up to take the caller", answered: "Picked up: accept or decline",
+  accepted: "With you", bridged: "With you", transferred: "With you",
+  failed: "Nobody could be reached",
 };
+const WAITS = {
+  unreachable: "No telephone could be reached: trying again", no_answer: "Nobody picked up: trying again",
+  declined: "Declined: trying again", no_line: "No telephone line: trying again", busy: "Everybody is busy",
+};
+
+const DONE = { accept: "The caller is put through to you.", decline: "The next person is rung." };
+
+const stateOf = (state, why) => (state === "waiting" ? WAITS[why] ?? "Waiting for somebody free" : STATES[state] ?? plain(state));
+
+// What a click can do: decline while a telephone rings, accept once it was picked up.
+const may = (state) => ({ accept: state === "answered", decline: ["ringing", "answered"].includes(state) });
 
 const path = (id, what = "") => `/api/handoffs/${encodeURIComponent(id)}${what ? `/${what}` : ""}`;
 
@@ -52,6 +64,27 @@ class Handoffs {
     };
   }
 
+  // Where one caller waits it is clear whom a key is about.
+  key(event) {
+    const what = { a: "accept", d: "decline" }[event.key];
+    if (!what || !this.found?.length) return;
+    event.preventDefault();
+    const [only, ...more] = this.found;
+    if (more.length) say("Several callers wait: open one first.");
+    else if (!may(only.state)[what]) say(stateOf(only.state, only.why));
+    else this.#decide(only.call_id, what);
+  }
+
+  async #decide(id, what) {
+    try {
+      await post(path(id, what), {});
+      say(DONE[what]);
+    } catch (error) {
+      say(error.message, "bad");
+    }
+    this.#load();
+  }
+
   // Asks again; what is on screen, and who has the focus, changes only with the answer.
   async #look() {
     const found = await get("/api/handoffs").catch(() => null);
@@ -75,13 +108,14 @@ class Handoffs {
       this.shown = JSON.stringify(answer);
       const found = answer.handoffs ?? [];
       this.waits = [];
+      this.found = found;
       if (!found.length) return el("p", { class: "plain muted" }, "Nobody is waiting for a person.");
       return el("ul", { class: "cards" }, found.map((each) => {
         const wait = el("span", { class: "figure" });
         this.waits.push([wait, each.waiting_since]);
         return el("li", {}, el("a", { class: "card", href: `#/handoffs/${encodeURIComponent(each.call_id)}` },
           el("span", { class: "row" }, el("strong", { class: "grow" }, each.who || "A caller"), wait),
-          el("span", { class: "muted" }, `${word(REASONS, each.reason)} · ${plain(each.state)}`),
+          el("span", { class: "muted" }, `${word(REASONS, each.reason)} · ${stateOf(each.state, each.why)}`),
           each.queue ? el("span", {}, `Queue ${each.queue}`) : null));
       }));
     }).then(() => this.#tick());
@@ -119,7 +153,7 @@ class Handoff {
 
   key(event) {
     const target = { a: this.accept, d: this.decline }[event.key];
-    if (!target || target.disabled || this.decide.hidden) return;
+    if (!target || target.disabled || target.hidden) return;
     event.preventDefault();
     target.click();
   }
@@ -136,7 +170,6 @@ class Handoff {
     const brief = this.#brief;
     this.accept = button("Accept", { icon: "check", tone: "primary", key: "a", onclick: () => this.#decide("accept") });
     this.decline = button("Decline", { icon: "cross", key: "d", onclick: () => this.#decide("decline") });
-    this.decide = el("div", { class: "row" }, this.accept, this.decline);
     this.state = el("p", { class: "state", role: "status" });
     this.wait = el("span", { class: "figure" });
     this.transcript = new Transcript(() => {}, true);
@@ -148,13 +181,13 @@ class Handoff {
       el("header", { class: "call-head" },
         el("div", { class: "grow" }, el("div", { class: "row" }, el("h1", {}, brief.who || callerOf({ caller: brief.number })), this.state, this.wait),
           el("p", { class: "muted" }, [brief.number, word(REASONS, brief.reason)].filter(Boolean).join("  ·  "))),
-        this.decide),
+        el("div", { class: "row" }, this.accept, this.decline)),
       el("div", { class: "handoff-body" },
         el("div", {}, new Story(brief).node, this.suggestions.node),
         el("section", { "aria-label": "Last turns" }, el("h2", {}, "Last turns"), this.transcript.node)));
     this.#stops.push(everySecond(() => this.#tick()));
     this.#told = live.calls.get(this.id)?.handoff?.state ?? "ringing";
-    this.#show(brief.state);
+    this.#show(brief.state, brief.why);
     for (const event of this.#early.splice(0)) this.#hear(event);
     if (this.#source?.readyState === EventSource.CLOSED) this.#tryAgain();
   }
@@ -241,8 +274,8 @@ class Handoff {
     if (this.#closed) return;
     for (const turn of brief.turns ?? []) if (turn.turn_id) this.transcript.put(inPlace(turn));
     if (brief.suggestions?.length) this.suggestions.show(brief.suggestions);
-    const clicked = before === "accepted" && brief.state === "offered";
-    if (this.stateName === before && !clicked) this.#show(brief.state);
+    const clicked = before === "accepted" && OPEN.includes(brief.state);
+    if (this.stateName === before && !clicked) this.#show(brief.state, brief.why);
   }
 
   get #over() {
@@ -255,7 +288,7 @@ class Handoff {
     const state = call?.handoff?.state;
     const old = state === this.#told || state === "answered";
     this.#told = state ?? this.#told;
-    if (state && !(this.stateName === "accepted" && old)) this.#show(state);
+    if (state && !(this.stateName === "accepted" && old)) this.#show(state, call.handoff.reason);
   }
 
   async #decide(what) {
@@ -263,28 +296,30 @@ class Handoff {
     try {
       await post(path(this.id, what), {});
       this.#show(what === "accept" ? "accepted" : "declined");
-      say(what === "accept" ? "The caller is put through to you." : "The next person is rung.");
+      say(DONE[what]);
     } catch (error) {
       say(error.message, "bad");
       this.accept.disabled = this.decline.disabled = false;
     }
   }
 
-  #show(state) {
+  #show(state, why = "") {
     this.stateName = state;
-    setText(this.state, STATES[state] ?? plain(state));
+    setText(this.state, stateOf(state, why));
     this.state.dataset.stage = OPEN.includes(state) ? "waiting" : STATES[state] === "With you" ? "bridged" : "ended";
-    this.decide.hidden = !OPEN.includes(state);
+    const can = may(state);
+    this.accept.hidden = !can.accept;
+    this.decline.hidden = !can.decline;
+    this.accept.disabled = this.decline.disabled = false;
     if (this.#over) {
       this.#source?.close();
       this.lost.hidden = true;
     }
-    if (!this.decide.hidden) this.accept.disabled = this.decline.disabled = false;
     this.#tick();
   }
 
   #tick() {
-    const waits = !this.decide.hidden && this.#brief.waiting_since;
+    const waits = OPEN.includes(this.stateName) && this.#brief.waiting_since;
     setText(this.wait, waits ? clock(live.now() - this.#brief.waiting_since) : "");
   }
 }
