@@ -10,7 +10,9 @@ from telephony.media_stream import (
 from tests.voice_agent.call_bench import Bench
 from tests.voice_agent.fakes import (
     FakeEars,
+    FakeLibrary,
 )
+from tests.voice_agent.passages import passage
 from voice_agent.answering import phrases
 from voice_agent.answering.language_model_errors import Unreachable
 from voice_agent.answering.pace import MEASURE_AFTER
@@ -135,6 +137,15 @@ async def test_a_model_that_declines_is_put_into_our_words() -> None:
     async with bench.greeted() as gateway:
         await gateway.speak()
         await gateway.until_said(phrases.DECLINED)
+
+
+async def test_a_code_that_no_passage_has_is_asked_for_again_and_a_person_offered() -> None:
+    about_another = passage("p1", "Error E24 means that the drain is blocked.")
+    bench = Bench(ears=FakeEars("What does error E8 mean?"), library=FakeLibrary(about_another))
+    bench.model.answer = about_another.text
+    async with bench.greeted() as gateway:
+        await gateway.speak()
+        await gateway.until_said(phrases.CODE_UNKNOWN)
 
 
 @pytest.mark.parametrize("invented", ["Standard delivery costs $9.95.", "Yes, it is free."])

@@ -185,32 +185,32 @@ class Answerer(ReplyStage):
     async def _answer(self, reply: Reply, history: tuple[tuple[str, str], ...]) -> None:
         passages = reply.retrieval.passages if reply.retrieval else ()
         if not passages:
-            await self._decline(reply)
+            await self._decline(reply, phrases.DECLINED)
             return
         weighing = self._start_weighing(reply, passages, history)
         pace = self._writer(reply).pace
         if pace.hopeless(HEAD_START_S + self._quote_after_s):
-            quote = (await weighing).quote  # perhaps the model is not asked at all
-            if pace.hopeless(HEAD_START_S + self._patience_s(quote)):
-                await self._foresee_quote(quote)
+            answer = await weighing  # perhaps the model is not asked at all
+            if pace.hopeless(HEAD_START_S + self._patience_s(answer.quote)):
+                await self._foresee_quote(answer.quote)
                 metrics.repairs.labels(reason="hopeless").inc()
-                await self._do_without_model(reply, quote)
+                await self._do_without_model(reply, answer)
                 if pace.note_not_asked():
                     self._measure(self._writer(reply), reply, history)
                 return
         begun = asyncio.Event()
         writing = asyncio.create_task(self._generate(reply, history, weighing, begun))
         try:
-            quote = (await weighing).quote
-            await self._foresee_quote(quote)
-            patience_s = self._patience_s(quote)
+            answer = await weighing
+            await self._foresee_quote(answer.quote)
+            patience_s = self._patience_s(answer.quote)
             if await _begins(writing, begun, reply.turn_over, patience_s):
-                await self._keep_what_was_written(reply, quote, writing)
+                await self._keep_what_was_written(reply, answer, writing)
             else:
                 writing.cancel()
                 await asyncio.wait({writing})
                 metrics.repairs.labels(reason="late").inc()
-                await self._do_without_model(reply, quote)
+                await self._do_without_model(reply, answer)
         finally:
             weighing.cancel()
             writing.cancel()
@@ -252,7 +252,7 @@ class Answerer(ReplyStage):
         return self._quote_after_s + (0.0 if certain else DOUBT_EXTRA_S)
 
     async def _keep_what_was_written(
-        self, reply: Reply, quote: Quote | None, writing: asyncio.Task[None]
+        self, reply: Reply, answer: GroundedAnswer, writing: asyncio.Task[None]
     ) -> None:
         try:
             await writing
@@ -261,15 +261,15 @@ class Answerer(ReplyStage):
                 raise
             log.warning("model_done_without", code=error.code, turn_id=reply.turn_id)
             metrics.errors.labels(code=error.code).inc()
-            await self._do_without_model(reply, quote)
+            await self._do_without_model(reply, answer)
 
-    async def _do_without_model(self, reply: Reply, quote: Quote | None) -> None:
+    async def _do_without_model(self, reply: Reply, answer: GroundedAnswer) -> None:
         """The company's own words are as good an answer; none of them fit: say so."""
         reply.model = ""
-        if quote is None:
-            await self._decline(reply)
+        if answer.quote is None:
+            await self._decline(reply, _declining(answer))
         else:
-            await self._quote(reply, quote)
+            await self._quote(reply, answer.quote)
 
     async def _generate(
         self,
@@ -337,7 +337,7 @@ class Answerer(ReplyStage):
             case Step.QUOTE if answer.quote is not None:
                 await self._quote(reply, answer.quote, f"instead: {decided.reason}")
             case Step.DECLINE:
-                await self._decline(reply)
+                await self._decline(reply, _declining(answer))
             case Step.REPAIR:
                 for clause in clauses_of(decided.text):
                     await self._say(reply, clause, decided.source_ids, f"instead: {decided.reason}")
@@ -362,9 +362,9 @@ class Answerer(ReplyStage):
             await self._say(reply, text, (quote.passage.passage_id,), because)
         await self._finish(reply)
 
-    async def _decline(self, reply: Reply) -> None:
+    async def _decline(self, reply: Reply, words: str) -> None:
         reply.road = Road.DECLINE
-        clause = Clause(phrases.DECLINED, fixed=True)
+        clause = Clause(words, fixed=True)
         reply.clauses.append(clause)
         reply.mark("first_token")
         reply.mark("first_clause")
@@ -394,6 +394,11 @@ async def _begins(
     finally:
         beginning.cancel()
         over.cancel()
+
+
+def _declining(answer: GroundedAnswer) -> str:
+    """What is said where nothing answers."""
+    return phrases.CODE_UNKNOWN if answer.code_unknown else phrases.DECLINED
 
 
 def _kind_of(reason: str) -> str:

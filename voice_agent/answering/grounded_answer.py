@@ -15,6 +15,7 @@ from voice_agent.answering.extract import Quote, extract
 from voice_agent.answering.prompt import DECLINE_WORDS
 from voice_agent.knowledge.passages import Passage
 from voice_agent.safety.claims import SENTENCE_ENDS, stems
+from voice_agent.safety.codes import codes_of, of_asked_code
 from voice_agent.safety.evidence import evidence_of
 from voice_agent.safety.grounding import Judgement
 from voice_agent.safety.grounding_gate import (
@@ -60,9 +61,18 @@ class Decision:
 class GroundedAnswer:
     """One answer on its way. Make it with ``prepare``."""
 
-    def __init__(self, quote: Quote | None, answers: float, gate: GroundingGate) -> None:
+    def __init__(
+        self,
+        quote: Quote | None,
+        answers: float,
+        gate: GroundingGate,
+        *,
+        code_unknown: bool = False,
+    ) -> None:
         self.quote = quote
         """What the company says to the question; ``None`` when the passages do not answer it."""
+        self.code_unknown = code_unknown
+        """The question names a code, and the passages are about others: nothing answers it."""
         self._gate = gate
         self._answers = answers
         self._said: list[str] = []
@@ -92,17 +102,23 @@ class GroundedAnswer:
             model: a model that may take back what the rules let through.
             patience_s: what each comparison of meanings may take.
         """
+        whole = asked or question
+        coded = question if codes_of(question) else whole
+        about = of_asked_code(coded, passages)
+        passages, code_unknown = about or (), about is None
+        read = of_asked_code(coded, read) or ()
         evidence = evidence_of((*passages, *read), " ".join((*heard, question)))
         found = evidence_of(passages, "")
-        whole = asked or question
         near = await measured_in_time(meanings, whole, found, patience_s)
         answers = answerability(whole, found, near)
         quote = extract(question, passages, near) if answers.answered else None
         gate = GroundingGate(evidence, question, meanings, model, patience_s)
-        return cls(quote, answers.score, gate)
+        return cls(quote, answers.score, gate, code_unknown=code_unknown)
 
     async def take(self, clause: str) -> Decision:
         """Decide about the model's next clause."""
+        if self.code_unknown:
+            return Decision(Step.DECLINE, reason="code_unknown")
         if DECLINE_WORDS.lower() in clause.lower().replace("’", "'"):
             return self._instead("declined", certain=True)
         found = await self._gate.check(clause)

@@ -7,6 +7,10 @@ from voice_agent.speech.fillers import FILLERS
 
 OFFER_PERSON = "Would you like me to put you through to a person?"
 DECLINED = f"I'm sorry, I don't have that information. {OFFER_PERSON}"
+CODE_UNKNOWN = (
+    "I'm sorry, I have nothing about that code. If it is another one, please say it again. "
+    f"{OFFER_PERSON}"
+)
 CLARIFY = "I'm not sure what you mean. Could you tell me a little more?"
 UNSURE = f"I'm not sure I can help with that. {OFFER_PERSON}"
 NOT_UNDERSTOOD = "Sorry, I didn't catch that. Could you say it again?"

@@ -113,3 +113,26 @@ def test_the_kind_of_value_asked_for_chooses_the_sentence() -> None:
     assert price.text.startswith("Express delivery costs")
     assert time is not None
     assert time.text.startswith("Express delivery takes")
+
+
+@pytest.mark.parametrize("question", ["What does error E8 in mean?", "It shows F24."])
+async def test_the_meaning_of_another_code_is_no_answer(question: str) -> None:
+    errors = [passage("e24", "Error E24 on a dishwasher means that the drain is blocked.")]
+    answer = await GroundedAnswer.prepare(question, errors, read=errors)
+    decided = await answer.take("Error E24 on a dishwasher means that the drain is blocked.")
+    assert (answer.quote, decided.step, decided.reason) == (None, Step.DECLINE, "code_unknown")
+
+
+async def test_the_code_of_an_earlier_turn_counts_until_another_is_named() -> None:
+    errors = [
+        passage("e24", "Error E24 means that the drain is blocked. Clean the filter."),
+        passage("e18", "Error E18 means that water does not drain. Clean the pump."),
+    ]
+    before = "What does error E18 mean?"
+    goes_on = await GroundedAnswer.prepare(
+        "And what must I clean?", errors, asked=f"{before} And what must I clean?"
+    )
+    other = await GroundedAnswer.prepare("And E24?", errors, asked=f"{before} And E24?")
+    assert goes_on.quote is not None
+    assert other.quote is not None
+    assert (goes_on.quote.passage, other.quote.passage) == (errors[1], errors[0])
