@@ -64,6 +64,7 @@ async def test_a_late_answer_is_preceded_by_a_filler_that_is_no_part_of_it() -> 
         await gateway.until(lambda: any(FILLERS[0] in said for said in gateway.said()))
         bench.model.release.set()
         await gateway.until_said("Standard delivery costs $4.95.")
+        await gateway.until(lambda: len(bench.records.turns) == 2)
     (turn,) = (turn for turn in bench.records.turns if turn.heard)
     assert turn.filler == FILLERS[0]
     assert turn.answer == "Standard delivery costs $4.95."
