@@ -62,11 +62,13 @@ def make_query(history: Sequence[tuple[str, str]], question: str) -> Query:
     Returns:
         As text, the question; before it, oldest first, the caller's turns back to one that names
         its subject, together at most 600 characters, the latest ones, or as many as the question
-        has. As context, the last 24 utterances of both sides.
+        has; one that refers to nothing and was asked before means what it meant then. As context,
+        the last 24 utterances of both sides.
     """
     asked = " ".join(question.split())[-MAX_QUESTION_CHARACTERS:]
     parts = [asked]
-    for caller, _agent in reversed(history[-_LOOK_BACK_TURNS:]):
+    before = history[: _first_asked(history, asked)]
+    for caller, _agent in reversed(before[-_LOOK_BACK_TURNS:]):
         if stands_alone(parts[0]):
             break
         earlier = " ".join(caller.split())
@@ -76,6 +78,22 @@ def make_query(history: Sequence[tuple[str, str]], question: str) -> Query:
     said = (" ".join(utterance.split()) for turn in history for utterance in turn)
     context = tuple(utterance[-_CONTEXT_CHARACTERS:] for utterance in said if utterance)
     return Query(text, context[-_CONTEXT_UTTERANCES:])
+
+
+def _first_asked(history: Sequence[tuple[str, str]], question: str) -> int:
+    """The turn in which it was first asked in the same words; the end of the history if in none, or
+    if what it means depends on what was said since."""
+    lowered = _as_words(question)
+    if _REFERS_BACK.search(lowered) or _CONTINUES.match(lowered):
+        return len(history)
+    if not set(terms_of(question)) - GENERIC_TERMS:
+        return len(history)
+    same = (at for at, (caller, _) in enumerate(history) if _as_words(caller) == lowered)
+    return next(same, len(history))
+
+
+def _as_words(text: str) -> str:
+    return " ".join(text.lower().replace("’", "'").strip(" .!?").split())
 
 
 def parts_of(text: str) -> list[str]:

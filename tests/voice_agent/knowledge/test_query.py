@@ -55,3 +55,17 @@ def test_empty_and_endless_turns_do_no_harm() -> None:
     endless = make_query([("lamp " * 500, "")], "how much is it?").text
     assert len(endless) <= MAX_CHARACTERS
     assert endless.endswith("how much is it?")
+
+
+def test_a_question_asked_again_is_searched_as_it_was_the_first_time() -> None:
+    first = ("How much does delivery cost?", "It costs $4.95.")
+    since = ("What payment methods do you take?", "Cards and gift cards.")
+    asked = make_query([first, since], "how much does delivery cost")
+    assert asked.text == "how much does delivery cost"
+    assert since[0] in asked.context
+
+
+@pytest.mark.parametrize("question", ["How much?", "How much does it cost?"])
+def test_a_question_asked_again_of_something_else_is_of_what_was_said_last(question: str) -> None:
+    history = [SOFA, (question, "$59."), ("And a lamp from your stores?", "Yes.")]
+    assert make_query(history, question).text.endswith(f"lamp from your stores? {question}")
