@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -121,7 +122,7 @@ class SignIn:
             attempts = self._lockout.turned_away(name)
             if attempts in _NOTED_ATTEMPTS:  # one line for each would fill the audit log
                 await self._audit(request, name, "sign_in_locked", attempts=attempts)
-            raise Locked("Too many wrong passwords; please wait.", retry_after_s=locked_s)
+            raise _locked(locked_s)
         user = await asyncio.to_thread(self._desk.accounts.user, name)
         # counted before it is looked at: many attempts at once must not all slip by
         locked_s = self._lockout.failed(name, now)
@@ -195,7 +196,7 @@ class SignIn:
         session, now = signed_in(request), time.monotonic()
         user = await asyncio.to_thread(self._desk.accounts.user, session.user)
         if locked_s := self._lockout.locked_s(session.user, now):
-            raise Locked("Too many wrong passwords; please wait.", retry_after_s=locked_s)
+            raise _locked(locked_s)
         # counted before it is looked at, as at the sign-in
         self._lockout.failed(session.user, now)
         try:
@@ -249,3 +250,9 @@ class SignIn:
             address=self._desk.door.address_of(request),
             **detail,
         )
+
+
+def _locked(locked_s: float) -> Locked:
+    seconds = math.ceil(locked_s)
+    wait = f"{seconds} seconds" if seconds <= 90 else f"{math.ceil(seconds / 60)} minutes"
+    return Locked(f"Too many wrong passwords: try again in {wait}.", retry_after_s=locked_s)

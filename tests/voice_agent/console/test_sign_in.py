@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -74,7 +75,10 @@ async def test_a_name_is_locked_after_five_wrong_passwords(
     assert codes == ["sign_in_refused"] * 5
     response = await browser.sign_in(name)
     assert response.status == 429
-    assert (await response.json())["error"]["code"] == "locked"
+    error = (await response.json())["error"]
+    assert error["code"] == "locked"
+    assert re.fullmatch(r"Too many wrong passwords: try again in \d+ seconds\.", error["message"])
+    assert 0 < int(response.headers["Retry-After"]) <= 61
     assert int(response.headers["Retry-After"]) > 30
 
 
