@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _REPAIRED = "instead:"
+_LATE = "the comparison with examples came too late"
 _GUARDED = {
     "refuse": ("guard", "refused", "a guard stopped the request or the answer"),
     "decline": ("grounding", "declined", "no passage answers it"),
@@ -77,8 +78,9 @@ def guards_of(turn: Mapping[str, Any]) -> list[dict[str, str]]:
         guard, decision, reason = _GUARDED[outcome]
         found.append({"guard": guard, "decision": decision, "reason": reason})
     if choice.get("because") in ("doubt", "late"):
-        reason = "not sure enough" if choice["because"] == "doubt" else "no embedding in time"
-        found.append({"guard": "router", "decision": turn.get("road") or "", "reason": reason})
+        doubt = choice["because"] == "doubt"
+        decision, reason = ("in doubt", "not sure enough") if doubt else ("by default", _LATE)
+        found.append({"guard": "way to answer", "decision": decision, "reason": reason})
     for claim in turn.get("claims") or []:
         because = str(claim.get("because") or "")
         if because.startswith(_REPAIRED):

@@ -346,3 +346,25 @@ async def test_a_spoken_number_hides_neither_its_source_nor_where_hearing_stoppe
         await expect(last).to_contain_text("Answering…")
         console.tell(event="turn", call_id="c0", turn=begun | {"state": "over", "agent": "Soon."})
         await expect(last).not_to_contain_text("Answering…")
+
+
+async def test_how_the_way_to_answer_was_chosen_is_said_in_words(tmp_path: Path) -> None:
+    console = a_floor()
+    late = TURNS[0] | {
+        "confidence": 0.0, "runner_up": "action",
+        "guards": [{"guard": "way to answer", "decision": "by default", "reason": "too late"}],
+    }  # fmt: skip
+    console.details["c0"]["turns"] = [late, TURNS[1]]
+    async with looking_at(console, tmp_path, "#/calls/c0") as tab:
+        first, second = (tab.page.locator(f"[data-turn=t{n}] .facts") for n in (1, 2))
+        await expect(first).to_contain_text("From documents")
+        await expect(first).not_to_contain_text("%")
+        await expect(first).to_contain_text("Way to answer: by default")
+        await expect(second).to_contain_text("(88 % sure)")
+        await tab.page.locator("[data-turn=t1] .said").first.click()
+        panel = tab.page.get_by_role("region", name="Turn", exact=True)
+        await expect(panel).to_contain_text("second choice: Action")
+        console.change("c0", recording={"state": "waiting", "why": ""})
+        await expect(
+            tab.page.get_by_text("Recording starts once its notice was heard")
+        ).to_be_visible()

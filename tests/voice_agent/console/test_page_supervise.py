@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,15 @@ async def test_a_supervisor_listens_takes_over_hands_back_and_ends(tmp_path: Pat
         dock = page.get_by_role("region", name="Your line")
         await pressed(page, "Listen")
         await expect(dock).to_contain_text("Listening", timeout=20_000)
+        filled = page.locator(".supervise .button.primary")
+        await expect(filled).to_have_text(re.compile("Take over"))
+        pressed_look, to_do = [
+            await page.get_by_role("button", name=name, exact=True).evaluate(
+                "node => getComputedStyle(node).backgroundColor"
+            )
+            for name in ("Listen", "Take over")
+        ]
+        assert pressed_look != to_do, "the mode one is in does not look like what to press"
         assert abs(await heard_hz(page, "audio") - 660) < 20
         await until(lambda: len(console.gateway.heard) > SECOND_BYTES)
         assert loudness(console.gateway.heard) < SILENT, "who only listens sends no microphone"
@@ -55,6 +65,7 @@ async def test_a_supervisor_listens_takes_over_hands_back_and_ends(tmp_path: Pat
 
         await pressed(page, "Take over")
         await expect(dock).to_contain_text("Taken over")
+        await expect(filled).to_have_count(0)
         assert console.bodies("/mode") == [{"mode": "takeover"}]
         assert len(console.bodies("/supervise")) == 1, "no second offer"
         taken = len(console.gateway.heard) + SECOND_BYTES
@@ -279,7 +290,9 @@ async def test_steering_is_accepted_or_refused_with_the_reason(tmp_path: Path) -
         await page.keyboard.press("s")
         await page.keyboard.type("Offer an exchange")
         await page.keyboard.press("Enter")
-        await expect(page.get_by_text("The agent keeps to it.")).to_be_visible()
+        await expect(page.locator(".steer-result")).to_contain_text(
+            "Answers quoted from documents stay as they are."
+        )
         suggested = page.get_by_role("region", name="Suggested passages")
         await suggested.get_by_role("button", name="Say this").click()
         text = page.get_by_label("Sentence the agent says next")

@@ -203,6 +203,8 @@ async def test_the_switch_needs_a_reason_and_is_seen_at_once(tmp_path: Path) -> 
         await page.get_by_role("link", name="Switch").click()
         await expect(page.get_by_role("heading", name="Agents are off the phones")).to_be_visible()
         await expect(page.get_by_role("table", name="Drills")).to_contain_text("0.41")
+        queues = page.get_by_role("table", name="Queues and routes")
+        await expect(queues.get_by_text("Off (all)")).to_have_count(3)
         await page.get_by_role("button", name="Take agents off: queue returns").click()
         await page.get_by_label("Reason").fill("Training")
         await page.get_by_role("dialog").get_by_role("button", name="Take agents off").click()

@@ -57,7 +57,7 @@ export class Steer {
       const answer = await post(callPath(this.#callId, "steer"), { text, say: this.#say });
       if (answer.accepted === false) this.#tell(`Refused: ${answer.reason || "the agent's guards do not allow it"}`, "bad");
       else {
-        this.#tell(this.#say ? "The agent says it next." : "The agent keeps to it.", "good");
+        this.#tell(this.#say ? "The agent says it next." : "Given to the agent: it shapes what it words itself. Answers quoted from documents stay as they are.", "good");
         this.text.value = "";
       }
     } catch (error) {

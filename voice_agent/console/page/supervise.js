@@ -63,7 +63,9 @@ export class Supervise {
     const other = call.supervisor && call.supervisor.name !== session.user ? call.supervisor : null;
     const person = call.stage === "bridged" || (call.stage === "supervised" && call.handoff?.state === "bridged");
     for (const [mode, node] of this.#buttons) {
-      setAttribute(node, "aria-pressed", String(mine && line.mode === mode));
+      const here = mine && line.mode === mode;
+      setAttribute(node, "aria-pressed", String(here));
+      if (mode === "takeover") node.classList.toggle("primary", !here);
       node.disabled = this.#busy || call.stage === "closing" || call.stage === "ringing";
     }
     const whisper = this.#buttons.get("whisper");

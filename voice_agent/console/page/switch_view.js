@@ -42,7 +42,7 @@ class SwitchView {
         this.#button(all)),
       rows.length ? table("Queues and routes", [["What"], ["Agents"], ["By"], ["Since"], ["Reason"], [""]], rows.map((each) => [
         `${each.scope === "queue" ? "Queue" : "Route"} ${each.name}`,
-        el("span", { class: "tag", data: { tone: each.on ? "bad" : "good" } }, each.on ? "Off" : "Answer"),
+        el("span", { class: "tag", data: { tone: each.on || all.on ? "bad" : "good" } }, each.on ? "Off" : all.on ? "Off (all)" : "Answer"),
         each.on ? each.by || NONE : NONE, each.on ? day(each.since) : NONE, each.on ? each.reason || NONE : NONE,
         this.#button(each),
       ])) : null,

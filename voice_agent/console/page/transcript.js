@@ -144,7 +144,7 @@ function factsOf(turn) {
   const fact = (tone, ...what) => facts.push(el("span", { data: tone ? { tone } : {} }, what));
   const wait = turn.voice_to_voice_ms ?? totalOf(turn.stages_ms);
   if (wait) fact("", ms(wait));
-  if (turn.road) fact("", word(ROADS, turn.road), Number.isFinite(turn.confidence) ? ` ${percent(turn.confidence)}` : "");
+  if (turn.road) fact("", word(ROADS, turn.road), turn.confidence > 0 ? ` (${percent(turn.confidence)} sure)` : "");
   if (turn.state === "speaking") fact("", "Answering…");
   if (turn.cut_off) fact("fair", "Interrupted");
   for (const action of turn.actions ?? []) fact(["failed", "refused"].includes(action.state) ? "bad" : "", icon("check"), action.name);

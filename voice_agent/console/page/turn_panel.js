@@ -40,8 +40,8 @@ export class TurnPanel {
   #facts(turn) {
     return [
       el("dl", { class: "pairs" },
-        el("dt", {}, "Road"), el("dd", {}, word(ROADS, turn.road), turn.runner_up ? el("span", { class: "muted" }, ` before ${word(ROADS, turn.runner_up)}`) : null),
-        el("dt", {}, "Confidence"), el("dd", {}, percent(turn.confidence ?? NaN))),
+        el("dt", {}, "Way to answer"), el("dd", {}, word(ROADS, turn.road), turn.runner_up ? el("span", { class: "muted" }, `second choice: ${word(ROADS, turn.runner_up)}`) : null),
+        el("dt", {}, "Sure of that way"), el("dd", {}, turn.confidence > 0 ? percent(turn.confidence) : NONE)),
       part("Wait", waterfall(turn.stages_ms)),
       part("Sources", (turn.sources ?? []).length
         ? el("ol", { class: "sources" }, turn.sources.map((source) => el("li", {},

@@ -29,7 +29,7 @@ export const ROADS = {
 };
 export const MOODS = { calm: "Calm", annoyed: "Annoyed", upset: "Upset", vulnerable: "Vulnerable" };
 export const MODES = { listen: "Listening", whisper: "Whispering", barge: "In the call", takeover: "Taken over" };
-const RECORDINGS = { waiting: "before its notice", on: "on", paused: "paused", refused: "off", failed: "failed" };
+const RECORDINGS = { waiting: "starts once its notice was heard", on: "on", paused: "paused", refused: "off", failed: "failed" };
 const PERMISSIONS = {
   notice_heard: "after a notice",
   agreed_by_word: "agreed by word",
