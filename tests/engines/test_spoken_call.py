@@ -37,6 +37,7 @@ def settings_with(engine: Engine, folder: Path) -> Path:
             "kill_switch": str(folder / "kill_switch.json"),
             "agent": {"url": f"ws://127.0.0.1:{media}/media"},
             "prompts": str(folder / "prompts"),
+            "law": str(ROOT / "configs" / "law.yaml"),
         },
         "media": {"port": media},
         "console": {"enabled": False},
