@@ -189,6 +189,8 @@ class CallSession:
                     self._end_reason = "contract_broken"
                     await self._socket.close(code=1002, message=b"contract broken")
                     return
+        if self._end_reason == "hung_up":  # without a word: the gateway has parted with this agent
+            self._end_reason = "stream_lost"
 
     async def _take(self, message: Message) -> None:
         handoffs = self._call.handoffs

@@ -151,6 +151,25 @@ async def test_an_agent_that_goes_on_with_a_call_goes_on_with_its_record() -> No
     assert begun[0]["at_ms"] == pytest.approx(began_ms, abs=100)
 
 
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        ("caller_hung_up", "ended_by_caller"), ("supervisor_ended", "ended_by_supervisor"),
+        ("nobody_available", "nobody_available"), ("gateway_stopped", "gateway_stopped"),
+        ("failed", "failed"), (None, "agent_gone"),
+    ],
+)  # fmt: skip
+async def test_each_end_of_a_call_has_an_outcome_of_its_own(told: str | None, outcome: str) -> None:
+    bench = Bench()
+    async with bench.greeted() as gateway:
+        if told:
+            await gateway.tell(Stop(told))
+        else:
+            await gateway.socket.close()
+        await gateway.until_closed()
+    assert bench.records.calls[-1].outcome == outcome
+
+
 @pytest.mark.parametrize("stage_ms", [0, 300, 1100, 1500, 2500])
 async def test_a_caller_who_hangs_up_at_any_stage_leaves_nothing_behind(stage_ms: int) -> None:
     bench = Bench(ears=FakeEars("How much is delivery?"))

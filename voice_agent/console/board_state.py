@@ -9,6 +9,7 @@ from typing import Any
 
 from voice_agent.console.alarms import Alarm, alarms_of
 from voice_agent.console.settings import AlarmSettings
+from voice_agent.records.endings import outcome_of
 
 MAX_TURNS_KEPT = 200
 """Of each live call; older ones are in its record."""
@@ -152,12 +153,18 @@ class BoardState:
 
     def _forget(self, event: Mapping[str, Any], now: float) -> list[dict[str, Any]]:
         given = event.get("call")
+        known = self.calls.get(str(given.get("call_id"))) if isinstance(given, Mapping) else None
+        had_person = known is not None and known.get("stage") == "bridged"
         call = self._merged(given)
         call_id = str(call["call_id"]) if call else str(event.get("call_id", ""))
         call = call or self.calls.get(call_id)
         if call is None:
             return []
         self._drop(call_id)
+        if isinstance(why := event.get("outcome"), str):
+            outcome = outcome_of(why)
+            by_caller = outcome == "ended_by_caller"
+            call["outcome"] = "handed_over" if by_caller and had_person else outcome
         return [{"event": "call_ended", "at": event.get("at", now), "call": call}]
 
     def _drop(self, call_id: str) -> None:

@@ -20,6 +20,8 @@ from voice_agent.records.rows import turn_fields
 log = structlog.get_logger(__name__)
 
 PAGE_SIZE = 50
+LIVE = "live"
+"""The outcome of a call that is not over."""
 CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}")
 
 
@@ -54,7 +56,9 @@ class History:
         if search.number:
             where.append("caller LIKE ? ESCAPE '\\'")
             values.append(f"%{_escaped(search.number)}%")
-        if search.outcome:
+        if search.outcome == LIVE:
+            where.append("ended_at IS NULL")
+        elif search.outcome:
             where.append("outcome = ?")
             values.append(search.outcome)
         for word in search.words.split()[:8]:
@@ -78,7 +82,9 @@ class History:
                 f" FROM calls WHERE {condition} ORDER BY started_at DESC LIMIT ? OFFSET ?",
                 [*values, PAGE_SIZE, (search.page - 1) * PAGE_SIZE],
             ).fetchall()
-            outcomes = database.execute("SELECT DISTINCT outcome FROM calls ORDER BY 1").fetchall()
+            outcomes = database.execute(
+                "SELECT DISTINCT IIF(ended_at IS NULL, ?, outcome) FROM calls ORDER BY 1", (LIVE,)
+            ).fetchall()
         return {
             "calls": [self._row(row) for row in calls],
             "page": search.page,
@@ -185,7 +191,7 @@ class History:
             "began_at": began,
             "ended_at": ended,
             "duration_s": round(ended - began, 1) if ended else None,
-            "outcome": call["outcome"] if ended else "live",
+            "outcome": call["outcome"] if ended else LIVE,
             "end_reason": call["end_reason"],
             "turns": call.get("turns"),
             "road": call.get("road"),

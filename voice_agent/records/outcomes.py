@@ -53,10 +53,8 @@ def outcome_fields(
 
 
 def _disposition(call: CallRecord, turns: int, done: Sequence[Done]) -> str:
-    if call.end_reason in ("pipeline_ended", "pipeline_not_started", "contract_broken"):
-        return "failed"
-    if call.outcome == "handed_over":
-        return "handed_over"
+    if call.outcome in ("failed", "handed_over"):
+        return call.outcome
     if any(each.state == "done" for each in done):
         return "action_done"
     return "answered" if turns else "abandoned"

@@ -12,12 +12,12 @@ from voice_agent.config import Settings
 from voice_agent.knowledge.evidence import evidence
 from voice_agent.knowledge.passages import Passage
 from voice_agent.records import tracing
+from voice_agent.records.endings import outcome_of
 from voice_agent.records.record_types import CallRecord, TurnRecord
 from voice_agent.records.waterfall import transcribed_after_ms, voice_to_voice_ms, waterfall_ms
 from voice_agent.reply import Reply, RoadChoice
 from voice_agent.speech.spoken_text import as_spoken
 
-_OUTCOMES = {"transferred": "handed_over", "agent_hung_up": "ended_by_agent"}
 _SPANS = {
     "retrieve": ("asked", "retrieved"),
     "first_token": ("retrieved", "first_token"),
@@ -48,7 +48,7 @@ def call_record(
         started_at=began_at,
         ended_at=time.time() if ended_at is None else ended_at,
         end_reason=end_reason,
-        outcome=_OUTCOMES.get(end_reason, "ended_by_caller"),
+        outcome=outcome_of(end_reason),
         configuration_hash=configuration_hash(settings),
     )
 

@@ -44,6 +44,7 @@ def past(stage: Stage) -> None:
         (f"from={BEGAN - 10}&to={BEGAN + 10}", ["call-1"]),
         ("number=4567", ["call-1"]),
         ("outcome=handed_over", ["call-2"]),
+        ("outcome=live", ["call-3"]),
         ("words=delivery%20much", ["call-1"]),
         ("words=100%25", ["call-1"]),
         ("words=free_of", ["call-1"]),
@@ -59,6 +60,7 @@ async def test_calls_are_found_by_time_number_outcome_and_words(
     supervisor = await stage.signed_in(Role.SUPERVISOR)
     answer = await supervisor.get(f"/api/history?{query}")
     assert [each["call_id"] for each in answer["calls"]] == found
+    assert answer["outcomes"] == ["ended_by_caller", "handed_over", "live"]
 
 
 @pytest.mark.usefixtures("past")

@@ -49,6 +49,21 @@ async def test_a_page_is_told_everything_first_and_then_what_changes(connected: 
     )
 
 
+@pytest.mark.parametrize(
+    ("stage", "why", "outcome"),
+    [
+        ("with_agent", "supervisor_ended", "ended_by_supervisor"),
+        ("with_agent", "caller_hung_up", "ended_by_caller"),
+        ("bridged", "caller_hung_up", "handed_over"),
+    ],
+)
+def test_a_call_that_has_just_ended_says_how(stage: str, why: str, outcome: str) -> None:
+    board = BoardState(AlarmSettings())
+    board.apply({"event": "call_began", "call": call("c1", stage=stage)}, 1.0)
+    ended = {"event": "call_ended", "call": call("c1", stage="ended"), "outcome": why}
+    assert board.apply(ended, 2.0)[0]["call"]["outcome"] == outcome
+
+
 async def test_an_engineer_is_told_neither_words_nor_numbers(connected: Stage) -> None:
     gateway = connected.gateway
     async with Watch(await connected.signed_in(Role.ENGINEER)) as page:

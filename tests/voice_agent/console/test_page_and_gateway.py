@@ -126,6 +126,8 @@ async def test_a_supervisor_hears_steers_takes_over_and_hands_back_a_live_call(
                 await page.get_by_role("button", name="End call").click()
                 await page.get_by_role("dialog").get_by_role("button", name="End call").click()
                 await expect(page.locator(".call-head .state")).to_have_text("Ended")
+                outcome = "Outcome: Ended by a supervisor"
+                await expect(page.locator(".call-facts")).to_contain_text(outcome)
                 await asyncio.wait_for(call, 10)
                 assert tab.complaints == []
         finally:

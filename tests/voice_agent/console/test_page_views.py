@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,22 @@ from tests.voice_agent.console.page_stage import (
 )
 
 pytestmark = pytest.mark.browser
+
+
+async def test_a_live_call_in_the_history_has_a_length_that_grows(tmp_path: Path) -> None:
+    console = a_floor()
+    a_past_call(console)
+    live = {"call_id": "c0", "began_at": time.time() - 65, "ended_at": None, "outcome": "live"}
+    ended = {"call_id": "p3", "began_at": 5, "ended_at": 12, "outcome": "ended_by_supervisor"}
+    console.answers["/api/history"] = {"calls": [live, ended], "total": 2, "outcomes": ["live"]}
+    async with looking_at(console, tmp_path, "#/history") as tab:
+        cells = tab.page.locator("tbody tr").nth(0).locator("td")
+        await expect(cells.nth(2)).to_have_text(re.compile("^1:"))
+        first = await cells.nth(2).inner_text()
+        await expect(cells.nth(2)).not_to_have_text(first)
+        await expect(cells.nth(3)).to_have_text("Live")
+        await expect(tab.page.get_by_text("Ended by a supervisor")).to_be_visible()
+        assert tab.complaints == []
 
 
 async def test_calls_are_searched_and_the_search_is_kept_on_the_way_back(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import { Story, Suggestions, interventions } from "./story.js";
 import { Supervise } from "./supervise.js";
 import { Transcript } from "./transcript.js";
 import { TurnPanel } from "./turn_panel.js";
-import { MODES, MOODS, NONE, REASONS, STAGES, callerOf, clock, day, percent, recordedAs, recordingOf, word } from "./words.js";
+import { MODES, MOODS, NONE, OUTCOMES, REASONS, STAGES, callerOf, clock, day, percent, recordedAs, recordingOf, word } from "./words.js";
 
 export function callView(id = "") {
   return new CallView(id);
@@ -147,7 +147,8 @@ class CallView {
   #over() {
     if (!this.going) return;
     this.going = false;
-    this.#call = { ...this.#call, stage: "ended", ended_at: this.#call.ended_at ?? live.now() };
+    const outcome = this.#call.outcome === "live" ? null : this.#call.outcome;
+    this.#call = { ...this.#call, outcome, stage: "ended", ended_at: this.#call.ended_at ?? live.now() };
     if (this.supervise) this.supervise.node.hidden = true;
     if (this.supervise?.end) this.supervise.end.hidden = true;
     if (this.steer) this.steer.node.hidden = true;
@@ -185,7 +186,7 @@ class CallView {
       call.mood ? `Mood: ${word(MOODS, call.mood)}` : null,
       Number.isFinite(call.risk) ? `Grounding risk ${percent(call.risk)}` : null,
       this.going ? recordingOf(call) : recordedAs(this.recorded),
-      call.outcome && !this.going ? `Outcome: ${word({}, call.outcome)}` : null,
+      call.outcome && !this.going ? `Outcome: ${word(OUTCOMES, call.outcome)}` : null,
       call.handoff ? `Handoff: ${word(REASONS, call.handoff.cause || call.handoff.reason)}, ${word({}, call.handoff.state).toLowerCase()}${call.handoff.target ? ` (${call.handoff.target})` : ""}` : null,
     ].filter(Boolean);
     setText(this.facts, facts.join("  ·  "));

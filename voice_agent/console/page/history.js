@@ -1,10 +1,12 @@
 // Calls that are over: found by time, number, outcome or words.
 
 import { get, session } from "./api.js";
-import { button, el } from "./dom.js";
+import { button, el, setText } from "./dom.js";
 import { field } from "./form.js";
+import { everySecond } from "./frame.js";
+import { live } from "./live.js";
 import { Fetched, pager, table } from "./pages.js";
-import { GRADES, NONE, ROADS, callerOf, clock, count, day, plain, word } from "./words.js";
+import { GRADES, NONE, OUTCOMES, ROADS, callerOf, clock, count, day, word } from "./words.js";
 
 // What was last looked for, for the way back from a call.
 let asked = {};
@@ -37,7 +39,16 @@ class History {
       el("div", { class: "row" }, Object.assign(button("Search", { tone: "primary" }), { type: "submit" }),
         button("Clear", { tone: "quiet", onclick: () => this.#clear() }))),
       this.results);
+    this.stop = everySecond(() => this.#tick());
     this.#find(this.#page);
+  }
+
+  close() {
+    this.stop();
+  }
+
+  #tick() {
+    for (const length of this.results.querySelectorAll("[data-began]")) setText(length, clock(live.now() - length.dataset.began));
   }
 
   #find(page) {
@@ -67,8 +78,8 @@ class History {
       table("Calls", [["Began"], ["Caller"], ["Length", "figure"], ["Outcome"], ["Road"], ["Turns", "figure"], ["Grade"], ["Recording"]], calls.map((call) => [
         el("a", { href: `#/calls/${encodeURIComponent(call.call_id)}` }, day(call.began_at)),
         callerOf(call),
-        clock(call.ended_at - call.began_at),
-        plain(call.outcome || call.end_reason),
+        lengthOf(call),
+        word(OUTCOMES, call.outcome || call.end_reason),
         word(ROADS, call.road),
         String(call.turns ?? NONE),
         call.grade ? el("span", { class: "tag", data: { tone: call.grade === "right" ? "good" : "bad" } }, word(GRADES, call.grade)) : NONE,
@@ -81,9 +92,16 @@ class History {
   #outcomes(outcomes) {
     if (this.listed) return;
     this.listed = true;
-    this.outcome.input.append(...outcomes.map((outcome) => el("option", { value: outcome }, plain(outcome))));
+    this.outcome.input.append(...outcomes.map((outcome) => el("option", { value: outcome }, word(OUTCOMES, outcome))));
     this.outcome.input.value = asked.outcome ?? "";
   }
+}
+
+// Of a call that is not over: how long by now.
+function lengthOf(call) {
+  const length = el("span", {}, clock((call.ended_at ?? live.now()) - call.began_at));
+  if (!call.ended_at) length.dataset.began = call.began_at;
+  return length;
 }
 
 // The whole line opens the call; its link is what the keyboard and screen readers use.

@@ -39,6 +39,19 @@ const PERMISSIONS = {
   not_heard: "the notice was not heard",
   none_needed: "no notice needed",
 };
+export const OUTCOMES = {
+  live: "Live",
+  ended_by_caller: "Ended by the caller",
+  ended_by_agent: "Ended by the agent",
+  ended_by_supervisor: "Ended by a supervisor",
+  handed_over: "Handed over to a person",
+  call_back_promised: "Call-back promised",
+  nobody_available: "Nobody was available",
+  replaced: "Replaced by another call",
+  gateway_stopped: "The gateway was stopped",
+  agent_gone: "The agent lost the caller",
+  failed: "Failed",
+};
 export const GRADES = { right: "Right", wrong: "Wrong", unsafe: "Unsafe", person: "Should have been a person" };
 export const REASONS = {
   asked: "Asked for a person",
