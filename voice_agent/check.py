@@ -83,6 +83,11 @@ def warnings(settings: Settings) -> list[str]:
     ]
 
 
+def serving(settings: Settings) -> bool:
+    """Whether the agent of these settings runs, and so has its ports itself."""
+    return not unreachable(http_url(settings.media.host, settings.media.port, "/healthz"))
+
+
 def running_findings(settings: Settings) -> list[Finding]:
     """What does not answer, when everything should be running already."""
     synthesiser, web = settings.speech.synthesiser, settings.gateway.web

@@ -170,26 +170,32 @@ def check(
 
         typer.echo(json_module.dumps(Settings.model_json_schema(), indent=2))
         return
-    from voice_agent.config import ConfigError
+    from voice_agent.check import Finding, findings, running_findings, serving, warnings
+    from voice_agent.config import ConfigError, load_sound_part
 
     try:
-        settings = read_settings(config)
+        settings, faults = load_sound_part(config)
     except ConfigError as error:
-        if not json:
-            raise
-        typer.echo(json_module.dumps([{"code": error.code, "message": str(error)}], indent=2))
-        raise typer.Exit(2) from error
-    from voice_agent.check import findings, running_findings, warnings
-
-    found = running_findings(settings) if running else findings(settings)
+        settings, faults = None, [str(error)]
+    found = [Finding(ConfigError.code, line) for line in faults]
+    own_ports = False
+    if settings is not None:
+        own_ports = not running and serving(settings)
+        found += (
+            running_findings(settings) if running else findings(settings, check_ports=not own_ports)
+        )
     if json:
         rows = [{"code": finding.code, "message": finding.message} for finding in found]
         typer.echo(json_module.dumps(rows, indent=2))
     else:
         for finding in found:
             typer.echo(finding.message, err=True)
-        for line in warnings(settings):
+        for line in warnings(settings) if settings else []:
             typer.echo(f"Warning: {line}", err=True)
+        if own_ports:
+            typer.echo(
+                "The agent is running: its ports are not looked at (`check --running` asks)."
+            )
         if not found:
             typer.echo(f"{config}: everything answers" if running else f"{config}: ready to serve")
     raise typer.Exit(2 if found else 0)

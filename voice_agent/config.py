@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from telephony.settings import GatewaySettings, Section
 from voice_agent.console.settings import ConsoleSettings
 from voice_agent.knowledge.sources.settings import SourceList
-from voice_agent.yaml_file import read_yaml
+from voice_agent.yaml_file import read_sound_part, read_yaml
 
 
 class ConfigError(Exception):
@@ -332,6 +332,15 @@ def load(path: Path) -> Settings:
         ConfigError: with one line that says which key is wrong and why.
     """
     return read_yaml(path, Settings, ConfigError)
+
+
+def load_sound_part(path: Path) -> tuple[Settings | None, list[str]]:
+    """Settings without what is wrong in the file (``None``: all of it), and a line for each fault.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no YAML.
+    """
+    return read_sound_part(path, Settings, ConfigError)
 
 
 def secret(variable: str) -> str:

@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from voice_agent.check import findings, manifest_models, running_findings, wanted_models, warnings
+from voice_agent.check import (
+    findings,
+    manifest_models,
+    running_findings,
+    serving,
+    wanted_models,
+    warnings,
+)
 from voice_agent.config import Settings
 
 
@@ -58,7 +65,7 @@ def answering_server() -> Iterator[int]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             right = self.headers.get("Authorization") in (None, "Bearer right")
-            good = self.path in ("/v1/models", "/readyz")
+            good = self.path in ("/v1/models", "/readyz", "/healthz")
             self.send_response((200 if right else 401) if good else 500)
             self.end_headers()
 
@@ -321,3 +328,11 @@ def test_a_sample_telephone_that_nobody_answers_is_warned_of(
     assert "nobody answers at the sample address" in warning
     own = {"gateway": {"human": {"uri": "sip:desk@pbx.example"}}}
     assert warnings(Settings.model_validate(tree | own)) == []
+
+
+def test_ports_of_the_running_agent_are_told_from_those_of_others(
+    tree: dict[str, Any], answering_server: int
+) -> None:
+    assert not serving(Settings.model_validate(tree))
+    tree["media"]["port"] = answering_server
+    assert serving(Settings.model_validate(tree))

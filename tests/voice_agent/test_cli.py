@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -114,7 +116,11 @@ def test_a_typo_in_the_settings_is_one_line_and_exit_code_2(tmp_path: Path, comm
     path.write_text("gateway: {sipp: {port: 5060}}")
     done = voice_agent(*command.split(), "--config", str(path))
     assert done.returncode == 2
-    assert done.stderr == f"voice-agent: {path}: unknown key `gateway.sipp`\n"
+    fault = f"{path}: unknown key `gateway.sipp`"
+    if command == "check":  # which goes on to what else is wrong
+        assert done.stderr.splitlines()[0] == fault
+    else:
+        assert done.stderr == f"voice-agent: {fault}\n"
 
 
 def test_the_settings_file_can_come_from_the_environment(tmp_path: Path) -> None:
@@ -132,7 +138,42 @@ def test_check_prints_findings_for_a_machine(tmp_path: Path) -> None:
     path.write_text("nonsense: 1")
     done = voice_agent("check", "--json", "--config", str(path))
     assert done.returncode == 2
-    assert [finding["code"] for finding in json.loads(done.stdout)] == ["config_invalid"]
+    assert json.loads(done.stdout)[0]["code"] == "config_invalid"
+
+
+def test_check_names_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(
+        f"nonsense: 1\n"
+        f"gateway: {{web: {{port: many}}, sipp: {{}}}}\n"
+        f"knowledge:\n"
+        f"  documents: {tmp_path / 'nowhere'}\n"
+        f"  sources: [{{kind: folder}}, {{kind: pigeon}}, {{kind: git}}]\n"
+        f"answering: {{prompt: {tmp_path / 'gone.txt'}}}\n"
+    )
+    done = parsed("check", "--config", str(path))
+    assert done.exit_code == 2
+    for part in (
+        f"{path}: unknown key `nonsense`",
+        f"{path}: unknown key `gateway.sipp`",
+        f"{path}: `gateway.web.port`: ",
+        f"{path}: `knowledge.sources.0.folder.name`",
+        f"{path}: `knowledge.sources.0.folder.path`",
+        f"{path}: `knowledge.sources.1`: ",
+        f"{path}: `knowledge.sources.2.git.name`",
+        f"knowledge.documents: there is no folder {tmp_path / 'nowhere'}",
+        f"answering.prompt: there is no file {tmp_path / 'gone.txt'}",
+    ):
+        assert sum(line.startswith(part) for line in done.stderr.splitlines()) == 1, part
+
+
+@pytest.mark.parametrize("text", ["- a\n- list\n", "gateway: [", "just words"])
+def test_check_of_a_file_that_is_no_settings_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    done = parsed("check", "--config", str(path))
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(f"{path}: ")
 
 
 def test_the_schema_documents_every_section() -> None:
@@ -198,3 +239,20 @@ def test_an_index_that_has_no_such_package_is_one_line_and_exit_code_1(tmp_path:
 def test_the_version_is_told_to_people_and_machines() -> None:
     assert voice_agent("version").stdout.startswith("voice-agent ")
     assert "version" in json.loads(voice_agent("version", "--json").stdout)
+
+
+def test_check_beside_the_running_product_does_not_count_its_ports(tmp_path: Path) -> None:
+    class Agent(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Agent) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        port = server.server_port
+        path = tmp_path / "settings.yaml"
+        path.write_text(f"media: {{port: {port}}}\ngateway: {{web: {{port: {port}}}}}\n")
+        done = parsed("check", "--config", str(path))
+        server.shutdown()
+    assert "The agent is running" in done.stdout
+    assert "address already in use" not in done.stderr
