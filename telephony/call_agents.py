@@ -20,7 +20,7 @@ from telephony.conversation import Conversation
 from telephony.errors import AgentLinkError, AgentsSwitchedOff, NoAgent, NotToPerson
 from telephony.kill_switch import SwitchState
 from telephony.media_stream import SUPERVISOR, Note, Resume, Start, Transfer
-from telephony.routing import AfterLoss, Patience
+from telephony.routing import AfterLoss, Patience, identity_of
 from telephony.steering import Steering
 
 log = structlog.get_logger(__name__)
@@ -205,7 +205,7 @@ class CallAgents:
         return Start(
             call_id=self._parts.call_id,
             leg_id=caller.leg_id,
-            caller=caller.remote,
+            caller=identity_of(caller.remote),
             dialled=caller.dialled,
             line=caller.kind,
             resumed=self._resumed,

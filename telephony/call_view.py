@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from telephony.call import CallStage, LegState
 from telephony.clock import Clock
+from telephony.routing import identity_of
 
 if TYPE_CHECKING:
     from telephony.call_session import CallSession
@@ -21,6 +22,7 @@ class CallView:
     call_id: str
     line: Literal["sip", "webrtc"]
     caller: str
+    """Who they are (see ``telephony.routing.identity_of``), personal data."""
     dialled: str
     route: str
     queue: str
@@ -74,7 +76,7 @@ class CallTimes:
         return CallView(
             call_id=session.call_id,
             line=media.caller.kind,
-            caller=media.caller.remote,
+            caller=identity_of(media.caller.remote),
             dialled=media.caller.dialled,
             route=session.route,
             queue=session.queue,

@@ -67,6 +67,7 @@ class Start:
     leg_id: str = ""
     """The caller's own name for the call (the SIP Call-ID, made safe), to find its record by."""
     caller: str = ""
+    """Their number, else ``user@host``: the same in each of their calls. Personal data."""
     dialled: str = ""
     line: Literal["sip", "webrtc"] = "sip"
     resumed: bool = False

@@ -167,10 +167,32 @@ def call_back_address(number: str, settings: CallBackSettings, trunk_domain: str
     return template.replace("{number}", plain)
 
 
+_CALLER = re.compile(
+    r"(?:sips?:|tel:)?(?P<user>[^@;:<>?]+)(?:[;:][^@<>?]*)?"
+    r"(?:@(?P<host>\[[^\]]*\]|[^@:;<>?\s]+)(?::[0-9]*)?(?:[;?][^<>]*)?)?",
+    re.IGNORECASE,
+)
+
+
 def number_of(address: str) -> str:
     """The number in a caller's SIP address; empty when it has none, such as a web caller's."""
     user = re.match(r"(?:sips?:|tel:)?\+?([0-9]{3,15})(?=[@;>]|$)", address)
     return user[0].removeprefix("sips:").removeprefix("sip:").removeprefix("tel:") if user else ""
+
+
+def identity_of(address: str) -> str:
+    """Who a caller is, by their SIP address: their number, else ``user@host``.
+
+    A port and parameters are of one call only. What is no SIP address, such as a web caller's,
+    stays as it is.
+    """
+    found = _CALLER.fullmatch(address.strip())
+    if found is None:
+        return address
+    user = re.sub(r"[\s().-]", "", found["user"])
+    if re.fullmatch(r"\+?[0-9]{3,15}", user):
+        return user
+    return f"{found['user']}@{found['host'].lower()}" if found["host"] else address
 
 
 def failure_reason(sip_code: int) -> str:

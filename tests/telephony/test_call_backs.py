@@ -16,7 +16,7 @@ from telephony.call_backs import CallBackRefused, CallBacks, CallBacksUnusable
 from telephony.errors import TargetRefused
 from telephony.law import Law
 from telephony.media_stream import CallBack, Transfer
-from telephony.routing import call_back_address, number_of
+from telephony.routing import call_back_address, identity_of, number_of
 from telephony.settings import CallBackSettings
 from tests.telephony.fakes import AgentEnd, FakeLeg, eventually
 from tests.telephony.stage import Stage, staged
@@ -265,6 +265,25 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 )
 def test_a_callers_number_is_found_in_the_address(address: str, number: str) -> None:
     assert number_of(address) == number
+
+
+@pytest.mark.parametrize(
+    ("address", "who"),
+    [
+        ("sip:caller@192.0.2.7:34011", "caller@192.0.2.7"),
+        ("sip:caller@192.0.2.7:40022;transport=udp", "caller@192.0.2.7"),
+        ("sip:Ada@PBX.example?x=1", "Ada@pbx.example"),
+        ("sips:ada@[2001:db8::1]:5061", "ada@[2001:db8::1]"),
+        ("sip:+44 7421-234567;ext=1@x.example:5060;user=phone", "+447421234567"),
+        ("tel:+447421234567", "+447421234567"),
+        ("web:10.0.0.9", "web:10.0.0.9"),
+        ("browser", "browser"),
+        ("", ""),
+    ],
+)
+def test_a_caller_is_the_same_whatever_port_they_ring_from(address: str, who: str) -> None:
+    assert identity_of(address) == who
+    assert identity_of(who) == who
 
 
 def test_a_number_is_written_into_the_address_of_the_trunk() -> None:

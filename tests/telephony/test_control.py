@@ -165,14 +165,16 @@ async def test_a_live_call_is_told_with_who_has_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async with controlled(monkeypatch, tmp_path, routes={"sales": "shop"}) as client:
-        caller = FakeLeg(dialled="sip:sales@example.invalid", remote="sip:+49123@example.invalid")
+        caller = FakeLeg(
+            dialled="sip:sales@example.invalid", remote="sip:+49123@example.invalid:5071"
+        )
         await client.stage.connect(caller)
         await client.stage.clock.advance(2.0)
         _, answer = await client.ask("GET", "/v1/calls")
         (call,) = answer["calls"]
         assert call["stage"] == "with_agent"
         assert (call["route"], call["queue"]) == ("sales", "shop")
-        assert call["caller"] == caller.remote
+        assert call["caller"] == "+49123"
         assert call["age_s"] == pytest.approx(2.0)
         assert (call["supervisor"], call["handoff"], call["waiting_since"]) == (None, None, None)
 

@@ -162,9 +162,10 @@ class Records:
         if mask is None or isinstance(record, CallRecord):
             return record
         if isinstance(record, HandoffRecord):
-            return replace(
-                record, spoken=mask(record.spoken), brief=mask_within(record.brief, mask)
-            )
+            brief = mask_within(record.brief, mask)
+            if "caller" in brief:  # by whom the call is known anyway, and rung back
+                brief["caller"] = record.brief["caller"]
+            return replace(record, spoken=mask(record.spoken), brief=brief)
         said: dict[str, Any] = {name: mask(getattr(record, name)) for name in _SAID}
         search = {
             name: mask_within(value, mask) if name in _SAID_IN_SEARCH else value

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import yaml
 
+from telephony.routing import identity_of
 from voice_agent.records.schema import RecordsUnusable
 
 
@@ -87,7 +88,8 @@ class Trace(Protocol):
 
 
 def number_in(caller: str) -> str:
-    """What names a caller: the digits of their number, or all of an address without one."""
+    """What names a caller: the digits of their number, or ``user@host`` without one."""
+    caller = identity_of(caller)
     scheme, colon, rest = caller.partition(":")
     if colon and scheme.lower() not in ("sip", "sips", "tel"):
         return caller.strip().lower()

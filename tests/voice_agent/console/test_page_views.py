@@ -274,6 +274,16 @@ async def test_a_human_agent_reads_the_story_and_accepts_by_key(tmp_path: Path) 
         assert tab.complaints == []
 
 
+async def test_a_caller_known_by_their_number_alone_is_named_by_it_once(tmp_path: Path) -> None:
+    console = a_floor()
+    a_handoff(console)
+    console.handoffs["c3"] |= {"who": "", "number": "ada@home"}
+    async with looking_at(console, tmp_path, "#/handoffs/c3") as tab:
+        await expect(tab.page.get_by_role("heading", name="ada@home")).to_be_visible()
+        repeated = tab.page.locator("main p.muted").filter(has_text="ada@home")
+        await expect(repeated).to_have_count(0)
+
+
 async def test_buttons_are_there_only_while_a_click_can_work(tmp_path: Path) -> None:
     console = a_floor()
     a_handoff(console)

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from voice_agent.records import schema, store
-from voice_agent.records.record_types import CallRecord, TurnRecord
+from voice_agent.records.record_types import CallRecord, HandoffRecord, TurnRecord
 from voice_agent.records.schema import RecordsUnusable
 from voice_agent.records.store import Records
 
@@ -272,6 +272,20 @@ def test_a_record_that_no_column_can_hold_is_lost_alone(path: Path) -> None:
     assert found is not None
     assert [turn["index"] for turn in found["turns"]] == [2]
     assert _lost("failed") == before + 1
+    records.close()
+
+
+def test_who_is_handed_over_stays_known_to_who_takes_them(path: Path) -> None:
+    records = Records.open(path, lambda text: text.replace("192.0.2.7", "[network address]"))
+    brief = {"caller": "ada@192.0.2.7", "wants": "to reach 192.0.2.7"}
+    records.record_handoff(HandoffRecord("h1", "c1", 11.0, "asked", brief=brief))
+    records.record_call(_call())
+    found = records.call("c1")
+    assert found is not None
+    assert found["handoffs"][0]["brief"] == {
+        "caller": "ada@192.0.2.7",
+        "wants": "to reach [network address]",
+    }
     records.close()
 
 

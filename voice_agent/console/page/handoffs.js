@@ -180,7 +180,7 @@ class Handoff {
       this.lost,
       el("header", { class: "call-head" },
         el("div", { class: "grow" }, el("div", { class: "row" }, el("h1", {}, brief.who || callerOf({ caller: brief.number })), this.state, this.wait),
-          el("p", { class: "muted" }, [brief.number, word(REASONS, brief.reason)].filter(Boolean).join("  ·  "))),
+          el("p", { class: "muted" }, [brief.who ? brief.number : null, word(REASONS, brief.reason)].filter(Boolean).join("  ·  "))),
         el("div", { class: "row" }, this.accept, this.decline)),
       el("div", { class: "handoff-body" },
         el("div", {}, new Story(brief).node, this.suggestions.node),
