@@ -129,11 +129,12 @@ async def test_a_call_from_ring_to_person_to_hang_up_over_real_lines() -> None:
 
         await caller.do("quiet")  # the music has ended
         await caller.until("quiet")
-        await caller.do("listen", ms=600, from_now=True)
-        await person.do("tone", hz=900, ms=1_000)
+        # long enough for a talk: a line that breaks at once leads back to the agent
+        await caller.do("listen", ms=1_500, from_now=True)
+        await person.do("tone", hz=900, ms=2_000)
         assert (await caller.until("heard"))["hz"] == pytest.approx(900, abs=15)
-        await person.do("listen", ms=600, from_now=True)
-        await caller.do("tone", hz=700, ms=1_000)
+        await person.do("listen", ms=1_500, from_now=True)
+        await caller.do("tone", hz=700, ms=2_000)
         assert (await person.until("heard"))["hz"] == pytest.approx(700, abs=15)
         await person.do("hang_up")
         await caller.until("closed")
