@@ -70,7 +70,7 @@ def _place(raw: Any, where: Sequence[int | str]) -> tuple[Any, ...]:
     """The way to the innermost part that is there, through nested mappings and lists."""
     place: list[int | str] = []
     for part in where:
-        if not isinstance(raw, dict | list):
+        if isinstance(raw, str):
             break
         try:
             raw = raw[part]
