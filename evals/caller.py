@@ -11,19 +11,23 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from evals.agent_record import ask_record, matched
 from evals.call_report import CallReport, SaidTurn, SoundMade
 from evals.playing import QUIET_MS, Caller, Tell
+from evals.rig import CALLER_PITCH, CALLER_RATE, spoken
 from evals.scenario import Say, ScenarioError, Step, read_scenario
-from evals.wire_audio import AudioFileError, read_utterance
+from evals.wire_audio import AudioFileError, Utterance, read_utterance
 from evals.wire_call import CallError
 from evals.wire_line import WireLine, line_towards
 from telephony.errors import GatewayError
 from telephony.settings import SipSettings
 from voice_agent.config import ConfigError, Settings, load, secret
+from voice_agent.speech.synthesiser import SynthesiserError
 
 
 async def add_record(report: CallReport, settings: Settings) -> str:
@@ -47,9 +51,14 @@ async def add_record(report: CallReport, settings: Settings) -> str:
 
 
 def call_command(
-    uri: str, say: Sequence[Path], out: Path | None, record: Path | None, settings: Settings
+    uri: str,
+    say: Sequence[Path],
+    texts: Sequence[str],
+    out: Path | None,
+    record: Path | None,
+    settings: Settings,
 ) -> int:
-    """``voice-agent call``: say each file once the agent is quiet; the exit code.
+    """``voice-agent call``: say each file, then each text, once the agent is quiet; the exit code.
 
     0: every turn was answered; 1: one was not, or the call failed; 2: a file or the address
     cannot be used.
@@ -57,14 +66,28 @@ def call_command(
     try:
         steps: list[Step] = [Say(read_utterance(path)) for path in say]
         line = line_towards(uri)
+        steps += [Say(utterance) for utterance in _spoken(texts, settings)]
     except (AudioFileError, CallError) as error:
         return _refuse(str(error), 2)
+    except SynthesiserError as error:
+        return _refuse(f"{error} (`voice-agent serve` runs the voice)", 1)
     report = _ring(uri, steps, line, record, settings, _print_event)
     if report is None:
         return 1
     for turn in report.turns:
         print(_line(turn))
     return _finish(report, out)
+
+
+def _spoken(texts: Sequence[str], settings: Settings) -> list[Utterance]:
+    """Texts in the synthesiser's voice, a little higher, as a caller's."""
+    if not texts:
+        return []
+    voice = settings.speech.synthesiser.model_copy(update={"rate": CALLER_RATE})
+    with TemporaryDirectory() as folder:
+        named = {str(number): text for number, text in enumerate(texts)}
+        files = asyncio.run(spoken(voice, named, CALLER_PITCH, Path(folder)))
+        return [replace(read_utterance(files[name]), name=named[name]) for name in named]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -116,12 +116,17 @@ def speak(rig: Rig, sentences: dict[str, str], *, pitch: float = CALLER_PITCH) -
     folder = rig.folder / "voice"
     folder.mkdir(parents=True, exist_ok=True)
     settings = rig.settings.speech.synthesiser.model_copy(update={"rate": CALLER_RATE})
-    return asyncio.run(_speak(settings, sentences, pitch, folder))
+    return asyncio.run(spoken(settings, sentences, pitch, folder))
 
 
-async def _speak(
+async def spoken(
     settings: SynthesiserSettings, sentences: dict[str, str], pitch: float, folder: Path
 ) -> dict[str, Path]:
+    """``speak``, by a synthesiser that runs already, into this folder.
+
+    Raises:
+        SynthesiserError: it does not answer.
+    """
     synthesiser = Synthesiser(settings)
     files = {}
     try:

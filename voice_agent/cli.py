@@ -115,8 +115,13 @@ def agent(config: ConfigOption = DEFAULT_CONFIG) -> None:
 def call(
     uri: Annotated[str, typer.Argument(help="SIP address to ring, e.g. sip:agent@127.0.0.1")],
     say: Annotated[
-        list[Path], typer.Option("--say", help="WAV file to say, one a turn; may be repeated.")
-    ],
+        list[Path] | None,
+        typer.Option("--say", help="WAV file to say, one a turn; may be repeated."),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", help="Words to say in Piper's voice, after the files; likewise."),
+    ] = None,
     json: Annotated[
         Path | None, typer.Option("--json", help="Write what happened, turn by turn, here.")
     ] = None,
@@ -125,17 +130,19 @@ def call(
     ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Ring the agent as a test caller: say recordings, hear answers, measure.
+    """Ring the agent as a test caller: say words or recordings, hear answers, measure.
 
     Example: voice-agent call sip:agent@127.0.0.1 --say a.wav --say b.wav --json out.json
     """
-    for path in say:
+    if not say and not text:
+        raise typer.BadParameter("say something: --text or --say")
+    for path in say or ():
         if not path.is_file():
             raise typer.BadParameter(f"there is no file {path}", param_hint="--say")
     settings = read_settings(config)
     from evals.caller import call_command
 
-    raise typer.Exit(call_command(uri, say, json, record, settings))
+    raise typer.Exit(call_command(uri, say or (), text or (), json, record, settings))
 
 
 @app.command()
