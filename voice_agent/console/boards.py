@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from voice_agent.console.audit_chain import Verdict
@@ -26,7 +25,7 @@ REACH_MS = 800.0
 def tile(
     name: str, value: float | str | None, unit: str = "", tone: Tone = "", note: str = ""
 ) -> dict[str, Any]:
-    """One figure."""
+    """One figure; of the unit ``time`` it is seconds since 1970."""
     if isinstance(value, float):
         value = round(value, 2) if abs(value) < 100 else round(value)
     return {"name": name, "value": value, "unit": unit, "tone": tone, "note": note}
@@ -98,7 +97,8 @@ def operations(facts: Facts, *, live: int, waiting: int, capacity: int) -> dict[
             ),
         )[1]
 
-    parts = sorted({name for turn in facts.turns for name in turn.parts_ms})
+    measured = {name for turn in facts.turns for name in turn.parts_ms}
+    parts = sorted(measured, key=lambda name: (*_PARTS, name).index(name))
     part_rows = [
         [
             name,
@@ -131,7 +131,7 @@ def operations(facts: Facts, *, live: int, waiting: int, capacity: int) -> dict[
                 "Wait for an answer", "ms", "line", begins,
                 {"median": wait_at(0.5), "p95": wait_at(0.95)}, REACH_MS,
             ),
-            chart("Calls", "calls", "bar", begins, {"calls": calls}),
+            chart("Calls", "", "bar", begins, {"calls": calls}),
         ],
         [
             table("Where the wait goes", ["part", "median ms", "p95 ms"], part_rows),
@@ -151,6 +151,11 @@ def operations(facts: Facts, *, live: int, waiting: int, capacity: int) -> dict[
     )  # fmt: skip
 
 
+_PARTS = (
+    "silence", "transcription", "retrieval", "first_token", "first_clause", "synthesis", "gate",
+    "playout",
+)  # fmt: skip
+"""In the order they follow one another."""
 _OPERATIONAL = (
     "gateway_calls_total", "gateway_agent", "gateway_stream", "gateway_transfers",
     "gateway_line_transfers", "gateway_clock_stalls", "gateway_frames_concealed",
@@ -246,8 +251,8 @@ def business(facts: Facts, settings: CostSettings) -> dict[str, Any]:
             tile("Cost in all", costs.total, unit),
         ],
         [
-            chart("Calls", "calls", "bar", begins, {"calls": calls}),
-            chart("Minutes", "min", "bar", begins, {"minutes": minutes}),
+            chart("Calls", "", "bar", begins, {"calls": calls}),
+            chart("Minutes", "", "bar", begins, {"minutes": minutes}),
         ],
         [
             table(
@@ -287,9 +292,9 @@ def compliance(
         pruned: when the policy was last followed, and what is wrong with that.
     """
     size = sum(each[1] for each in recordings)
-    oldest_days = (
-        (facts.until - min(each[0] for each in recordings)) / 86_400 if recordings else None
-    )
+    age, age_unit = None, ""
+    if recordings:
+        age, age_unit = _age(facts.until - min(each[0] for each in recordings))
     guards = {
         name.partition("{")[2].rstrip("}"): value
         for name, value in facts.metrics.items()
@@ -311,26 +316,30 @@ def compliance(
         [
             tile("Recordings kept", len(recordings), "", "", "on" if recording_on else "off"),
             tile("Their size", size / 1e6, "MB"),
-            tile("Oldest recording", oldest_days, "days", "", policy),
+            tile("Oldest recording", age, age_unit, "", policy),
             tile(
-                "Last pruned", _moment(pruned.at) if pruned.at else "never", "",
+                "Last pruned", round(pruned.at) if pruned.at else "never",
+                "time" if pruned.at else "",
                 "bad" if pruned.fault else "", pruned.fault or policy,
             ),
             tile("Personal data masked", masked, "", "", "pieces in what callers said"),
-            tile("Stopped by a guard", refused["refuse"]),
+            tile("Requests refused", refused["refuse"], "", "", "by a guard, in this time"),
             tile(
                 "Audit log", "whole" if not audit.fault else "broken", "",
                 "bad" if audit.fault else "good", audit.fault or _signed(audit),
             ),
             tile("Users without a second factor", len(without), "", "bad" if without else "good"),
         ],
-        [chart("Stopped by a guard", "turns", "bar", begins, {"turns": refusals})],
+        [chart("Requests refused by a guard", "turns", "bar", begins, {"turns": refusals})],
         [
-            table("Guards since the agent started", ["guard", "times"], sorted(guards.items())),
+            table(
+                "What guards did since the agent started", ["guard", "times"],
+                sorted(guards.items()),
+            ),
             table(
                 "Deleted", ["when", "by", "policy", "calls", "recordings", "failed"],
                 [
-                    [_moment(d.at), d.by, d.policy, d.calls, d.recordings, d.failed]
+                    [round(d.at), d.by, d.policy, d.calls, d.recordings, d.failed]
                     for d in reversed(deleted[-40:])
                 ],
             ),
@@ -350,8 +359,12 @@ def _signed(audit: Verdict) -> str:
     return f"{audit.entries} entries, signed{before}"
 
 
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _age(seconds: float) -> tuple[int, str]:
+    """In the unit somebody would say it in."""
+    for unit, length in (("days", 86_400), ("hours", 3_600)):
+        if seconds >= 2 * length:
+            return int(seconds // length), unit
+    return int(seconds // 60), "minutes"
 
 
 def _rounded(value: float | None) -> float | None:

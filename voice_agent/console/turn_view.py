@@ -34,7 +34,7 @@ def turn_view(turn: Mapping[str, Any], began_at: float) -> dict[str, Any]:
         "heard": heard,
         "cut_off": bool(spoken) and turn.get("end_reason") in ("interrupted", "hung_up"),
         "sources": sources_of(turn),
-        "stages_ms": turn.get("waterfall_ms") or turn.get("stages_ms") or {},
+        "stages_ms": turn.get("waterfall_ms") or {},
         "voice_to_voice_ms": turn.get("voice_to_voice_ms"),
         "road": turn.get("road") or turn.get("outcome") or "",
         "confidence": turn.get("confidence"),

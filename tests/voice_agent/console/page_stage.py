@@ -120,6 +120,7 @@ def boards(console: FakeConsole) -> None:
             {"name": "Calls", "value": 1_204, "unit": "", "tone": "", "note": "today"},
             {"name": "Median wait", "value": 462, "unit": "ms", "tone": "good", "note": ""},
             {"name": "Errors", "value": 1.7, "unit": "%", "tone": "bad", "note": "to reach 1 %"},
+            {"name": "Last pruned", "value": BEGAN, "unit": "time", "tone": "", "note": ""},
             {"name": "Cost a call", "value": None, "unit": "$", "tone": "", "note": "not set"},
         ],
         "charts": [
@@ -130,11 +131,20 @@ def boards(console: FakeConsole) -> None:
             {"title": "Calls by outcome", "unit": "", "kind": "bar", "reach": None,
              "labels": ["Answered", "Handed over", "Abandoned"],
              "series": [{"name": "calls", "values": [960, 201, 43]}]},
+            {"title": "Refused", "unit": "", "kind": "bar", "reach": None, "labels": hours,
+             "series": [{"name": "turns", "values": [0.0] * 24}]},
             {"title": "Nothing yet", "unit": "", "kind": "line", "labels": [], "series": [],
              "reach": None},
         ],
         "tables": [{"title": "Errors", "columns": ["code", "calls"],
-                    "rows": [["language_model_timeout", 12], [EVIL, 8]]}],
+                    "rows": [["language_model_timeout", 12], [EVIL, 8]]},
+                   {"title": "Guards", "columns": ["guard", "times"],
+                    "rows": [["reason=payment,side=recording", 1]]},
+                   {"title": "Counters", "columns": ["counter", "value"],
+                    "rows": [["gateway_calls_total{line=sip,outcome=no_agent}", 3]]},
+                   {"title": "Wait", "columns": ["part", "median ms"],
+                    "rows": [["first_clause", 3]]},
+                   {"title": "Users", "columns": ["name", "role"], "rows": [["ada_h", "agent"]]}],
     }  # fmt: skip
     for name in ("operations", "quality", "business", "compliance"):
         console.answers[f"/api/boards/{name}"] = board

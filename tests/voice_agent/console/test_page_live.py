@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -218,8 +219,10 @@ async def test_a_call_shows_what_was_heard_and_what_stands_behind_it(tmp_path: P
         await expect(panel).to_contain_text("Refund order")
         await expect(panel).to_contain_text("Repaired")
         await expect(panel.get_by_role("img")).to_have_attribute(
-            "aria-label", "Wait of 1,262 ms: Silence 300 ms, Transcription 120 ms, Retrieval 20 ms,"
-            " First token 700 ms, Synthesis 90 ms, Gate 10 ms, Playout 22 ms"
+            "aria-label",
+            "Wait of 1,262 ms: Silence after the question 300 ms, Writing it down 120 ms,"
+            " Searching 20 ms, Model's first word 700 ms, Making the voice 90 ms,"
+            " Kept until the turn was over 10 ms, To the line 22 ms"
         )  # fmt: skip
         await page.keyboard.press("ArrowUp")
         await expect(panel).to_contain_text("Delivery of parcels")
@@ -368,3 +371,31 @@ async def test_how_the_way_to_answer_was_chosen_is_said_in_words(tmp_path: Path)
         await expect(
             tab.page.get_by_text("Recording starts once its notice was heard")
         ).to_be_visible()
+
+
+async def test_on_a_telephone_nothing_is_cut_off_or_covered(tmp_path: Path) -> None:
+    console = a_floor()
+    console.calls["c0"] |= {
+        "name": "", "caller": "sip:caller@127.0.0.1:47027",
+        "supervisor": {"name": "ada", "mode": "takeover"},
+    }  # fmt: skip
+    async with looking_at(console, tmp_path) as tab:
+        page = tab.page
+        await page.set_viewport_size({"width": 390, "height": 844})
+        cells = page.locator(".calls tbody tr").first.locator("th:visible, td:visible")
+        boxes = [box for cell in await cells.all() if (box := await cell.bounding_box())]
+        edges = [(box["x"], box["x"] + box["width"]) for box in boxes]
+        assert all(end <= begin + 1 for (_, end), (begin, _) in pairwise(edges))
+        assert edges[-1][1] <= 390
+        assert boxes[1]["width"] > 120, "who calls can be read"
+        await page.goto(f"{console.url}/#/calls/c0")
+        head = page.locator(".call-head")
+        name = await head.get_by_role("heading").bounding_box()
+        assert name is not None
+        assert name["height"] < 40, "the name is on one line"
+        state = await head.locator(".state").evaluate(
+            "node => [node.scrollWidth, node.clientWidth]"
+        )
+        assert state[0] <= state[1], "who has the caller is not cut off"
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390

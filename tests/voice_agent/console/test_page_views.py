@@ -191,9 +191,17 @@ async def test_each_reader_has_a_board_with_charts_and_tables(tmp_path: Path, na
         await expect(chart.get_by_role("row")).to_have_count(25)
         await expect(page.locator("rect").filter(has_text="Handed over: 201")).to_have_count(1)
         await expect(page.get_by_role("table", name="Errors")).to_contain_text(EVIL)
-        await expect(page.get_by_text("Nothing in this time.")).to_be_visible()
+        await expect(page.get_by_text("Nothing in this time.")).to_have_count(2)
+        for table, words in {
+            "Errors": "Language model timeout", "Guards": "Recordings: payment",
+            "Counters": "Gateway calls: sip, no agent", "Wait": "First clause checked",
+            "Users": "ada_h",
+        }.items():  # fmt: skip
+            await expect(page.get_by_role("table", name=table, exact=True)).to_contain_text(words)
+        pruned = page.locator(".tiles.big > div").filter(has_text="Last pruned")
+        assert re.search(r"\d\d:\d\d", await pruned.inner_text()), "in the reader's own time"
         await page.get_by_label("Period").select_option("Last week")
-        await expect(page.locator(".tiles.big > div")).to_have_count(4)
+        await expect(page.locator(".tiles.big > div")).to_have_count(5)
         asked = [query for path, query in console.queries if path == f"/api/boards/{name}"]
         assert asked == [{"hours": "24"}, {"hours": "168"}]
         assert await page.locator("img").count() == 0

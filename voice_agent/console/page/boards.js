@@ -5,7 +5,7 @@ import { chart } from "./charts.js";
 import { el, setAttribute } from "./dom.js";
 import { field } from "./form.js";
 import { Fetched, table } from "./pages.js";
-import { NONE, day, number, plain } from "./words.js";
+import { NONE, PARTS, REASONS, ROADS, counted, day, guarded, number, plain, word } from "./words.js";
 
 const BOARDS = { operations: "Operations", quality: "Quality", business: "Business", compliance: "Compliance" };
 const PERIODS = [["1", "Last hour"], ["24", "Last day"], ["168", "Last week"], ["720", "Last 30 days"]];
@@ -50,16 +50,24 @@ function draw(board) {
     from ? el("p", { class: "muted" }, `${day(from)} to ${day(to)}${shortened ? ": as far back as can be counted at once" : ""}`) : null,
     (board.tiles ?? []).length ? el("dl", { class: "tiles big" }, board.tiles.map((tile) => el("div", { data: { tone: tile.tone || "" } },
       el("dt", {}, tile.name),
-      el("dd", {}, number(tile.value), tile.unit && tile.value !== null && tile.value !== undefined ? el("small", {}, ` ${tile.unit}`) : null),
+      el("dd", {}, tile.unit === "time" ? day(tile.value) : number(tile.value), tile.unit !== "time" && tile.unit && tile.value !== null && tile.value !== undefined ? el("small", {}, ` ${tile.unit}`) : null),
       tile.note ? el("dd", { class: "note" }, tile.note) : null))) : null,
     (board.charts ?? []).length ? el("div", { class: "charts" }, board.charts.map(chart)) : null,
     (board.tables ?? []).map((each) => el("section", { class: "board-table" }, el("h2", {}, each.title),
-      each.rows?.length ? table(each.title, each.columns.map((column) => [plain(column)]), each.rows.map((row) => row.map(cell)))
+      each.rows?.length ? table(each.title, each.columns.map((column) => [plain(column)]), each.rows.map((row) => row.map((value, at) => cell(value, each.columns[at]))))
         : el("p", { class: "muted" }, "Nothing in this time."))),
   ];
 }
 
-function cell(value) {
+// Columns that hold codes; all others hold what people wrote, or names of theirs.
+const CODED = {
+  part: (code) => word(PARTS, code), reason: (code) => word(REASONS, code), road: (code) => word(ROADS, code),
+  counter: counted, guard: guarded, when: day,
+  ...Object.fromEntries(["code", "act", "end", "mood", "outcome", "line"].map((column) => [column, (code) => plain(String(code).replace(":", ": "))])),
+};
+
+function cell(value, column) {
   if (value === null || value === undefined || value === "") return NONE;
+  if (Object.hasOwn(CODED, column)) return CODED[column](value);
   return typeof value === "number" ? number(value) : String(value);
 }

@@ -1,7 +1,7 @@
 // Line and bar charts as SVG. Their numbers are also there as a table, for who cannot see them.
 
 import { el, svg } from "./dom.js";
-import { NONE, date, day, number, time } from "./words.js";
+import { GRADES, NONE, ROADS, date, day, number, time, word } from "./words.js";
 
 const WIDTH = 560;
 const HEIGHT = 200;
@@ -15,11 +15,13 @@ const TWO_DAYS_S = 2 * 86_400;
 export function chart({ title, unit = "", kind = "line", labels = [], series = [], reach = null }) {
   const values = series.flatMap((each) => each.values).filter(Number.isFinite);
   const timed = labels.length > 0 && labels.every((label) => Number.isFinite(label) && label > UNIX_FROM);
+  if (!timed) labels = labels.map((label) => word(title === "Grades" ? GRADES : ROADS, label));
   const names = labels.map((label) => (timed ? day(label) : String(label)));
   const along = labels.map((label) => (timed ? (labels.at(-1) - labels[0] <= TWO_DAYS_S ? time : date)(label) : clipped(String(label))));
   const heading = el("figcaption", {}, el("strong", {}, title), unit ? el("span", { class: "muted" }, ` ${unit}`) : null);
-  if (!values.length) return el("figure", { class: "chart" }, heading, el("p", { class: "muted none" }, "Nothing in this time."));
-  const ticks = niceTicks(Math.min(0, ...values), Math.max(...values, reach ?? -Infinity));
+  const counts = kind === "bar" && values.every(Number.isInteger);
+  if (!values.length || (counts && !values.some(Boolean))) return el("figure", { class: "chart" }, heading, el("p", { class: "muted none" }, "Nothing in this time."));
+  const ticks = niceTicks(Math.min(0, ...values), Math.max(...values, reach ?? -Infinity), counts ? 1 : 0);
   const [low, high] = [ticks[0], ticks.at(-1)];
   const y = (value) => EDGE.top + INNER_HEIGHT * (1 - (value - low) / (high - low));
   const x = kind === "bar" || names.length < 2
@@ -70,11 +72,12 @@ function bars(series, names, x, y) {
 }
 
 // Three to six round steps from low to high.
-function niceTicks(low, high) {
+function niceTicks(low, high, least) {
   const span = high - low || Math.abs(high) || 1;
   const rough = span / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((each) => each >= rough);
+  const nice = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((each) => each >= rough);
+  const step = Math.max(nice, least);
   const ticks = [];
   for (let at = Math.floor(low / step); ticks.length < 12; at += 1) {
     ticks.push(Number((at * step).toPrecision(10)));

@@ -27,6 +27,18 @@ export const ROADS = {
   decline: "Declined",
   quote: "Quoted",
 };
+// Parts of the wait, wherever it is shown.
+export const PARTS = {
+  silence: "Silence after the question",
+  transcription: "Writing it down",
+  retrieval: "Searching",
+  first_token: "Model's first word",
+  first_clause: "First clause checked",
+  synthesis: "Making the voice",
+  gate: "Kept until the turn was over",
+  playout: "To the line",
+};
+const SIDES = { input: "What callers say", output: "What the agent says", steer: "Supervisors' words", recording: "Recordings", document: "Documents" };
 export const MOODS = { calm: "Calm", annoyed: "Annoyed", upset: "Upset", vulnerable: "Vulnerable" };
 export const MODES = { listen: "Listening", whisper: "Whispering", barge: "In the call", takeover: "Taken over" };
 const RECORDINGS = { waiting: "starts once its notice was heard", on: "on", paused: "paused", refused: "off", failed: "failed" };
@@ -77,6 +89,20 @@ export function plain(code) {
   if (!code) return NONE;
   const words = String(code).replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+// What a counter counts: "gateway_calls_total{line=sip}" → "Gateway calls: sip".
+export function counted(name) {
+  const [what, labels = ""] = String(name).split("{");
+  const values = labels.replace("}", "").split(",").filter(Boolean).map((label) => plain(label.split("=").at(-1)).toLowerCase());
+  return [plain(what.replace(/_total$/, "")), values.join(", ")].filter(Boolean).join(": ");
+}
+
+// "reason=payment,side=recording" → "Recordings: payment".
+export function guarded(labels) {
+  const given = Object.fromEntries(String(labels).split(",").map((label) => label.split("=")));
+  const { side, ...rest } = given;
+  return [side ? word(SIDES, side) : null, Object.values(rest).map((each) => plain(each).toLowerCase()).join(", ")].filter(Boolean).join(": ");
 }
 
 export function word(table, code) {
