@@ -16,7 +16,7 @@ from voice_agent.answering import phrases
 from voice_agent.answering.actions.consent import Consent as Judged
 from voice_agent.answering.actions.consent import heard_whole, judge_consent
 from voice_agent.config import AnsweringSettings
-from voice_agent.reply import AfterReply, Reply, Road, RoadChoice
+from voice_agent.reply import CONSENT, AfterReply, Reply, Road, RoadChoice
 from voice_agent.safety.policy import Policy
 from voice_agent.safety.recording_talk import asks_if_recorded, wants_no_recording
 
@@ -102,7 +102,8 @@ class FirstWords:
             answer = _answer_in(reply.question)
             self._answers[reply.reply_id] = answer
             said = phrases.THANK_YOU if answer == "yes" else self._policy.not_recorded
-            self._say(reply, "recording_consent", f"{said} {self._greeting()}")
+            name = "recording_unanswered" if answer == "unclear" else CONSENT
+            self._say(reply, name, f"{said} {self._greeting()}")
         elif wants_no_recording(reply.question):
             self._answers[reply.reply_id] = "no"
             stops = self._recorded

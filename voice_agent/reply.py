@@ -65,6 +65,10 @@ class RoadChoice:
     took_ms: float = 0.0
 
 
+CONSENT = "recording_consent"
+"""The ``name`` of the choice where a caller said whether they may be recorded, when asked."""
+
+
 @dataclass(slots=True)
 class Clause:
     """A piece of a reply, synthesised and played as one. ``text`` is how it is written."""
@@ -158,6 +162,11 @@ class Reply:
     def sayings(self) -> list[Clause]:
         """All that is said, in order: the filler, if there is one, and the clauses."""
         return [self.filler, *self.clauses] if self.filler else self.clauses
+
+    @property
+    def is_consent(self) -> bool:
+        """Its words answer whether the call may be recorded: they ask for nothing."""
+        return self.choice is not None and self.choice.name == CONSENT
 
     @property
     def committed(self) -> bool:

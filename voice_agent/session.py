@@ -248,7 +248,7 @@ class CallSession:
         if not reply.committed:
             return None
         self._turns += 1
-        self._questions += bool(reply.question)
+        self._questions += bool(reply.question) and not reply.is_consent
         metrics.observe_turn(reply)
         trace_turn(self._span, reply)
         record = turn_record(self._start.call_id, self._turns, reply)

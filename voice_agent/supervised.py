@@ -101,7 +101,7 @@ class SupervisorDesk:
             self._note("turn", {**view, "state": "over"})
             if view["risk"] is not None:
                 self._note("risk", {"grounding": view["risk"]})
-        if reply.choice is not None:
+        if reply.choice is not None and not reply.is_consent:
             road, confidence = reply.choice.road.value, round(reply.choice.confidence, 3)
             self._note("road", {"road": road, "confidence": confidence})
         await self._steering.go_on()

@@ -92,6 +92,26 @@ async def test_what_is_answered_to_the_question_is_told_and_the_greeting_follows
     assert bench.model.asked == []
 
 
+@pytest.mark.parametrize("said", ["Yes, that's fine.", "No, thank you."])
+async def test_what_is_answered_to_the_question_is_no_request(said: str) -> None:
+    ears = FakeEars(said, "Can I speak to a person?")
+    bench = Bench(ears=ears)
+    async with asked(bench) as gateway:
+        await gateway.speak()
+        await gateway.until(lambda: bool(gateway.got(Consent)))
+        await gateway.tell(Opening("over", "agreed_by_word", recorded=True))
+        await gateway.until(lambda: bool(bench.records.turns))
+        ears.next()
+        await gateway.speak()
+        await gateway.until(lambda: bool(bench.records.handoffs))
+    consent = bench.records.turns[0]
+    assert (consent.heard, consent.road, consent.confidence) == (said, "consent", None)
+    story = bench.records.handoffs[0].brief
+    assert story["tried"] == ()
+    assert said not in str(story)
+    assert "have not said yet" in story["spoken"]
+
+
 @pytest.mark.parametrize(
     ("permission", "recorded", "first"),
     [

@@ -10,6 +10,7 @@ from typing import Any
 from voice_agent.console.alarms import Alarm, alarms_of
 from voice_agent.console.settings import AlarmSettings
 from voice_agent.records.endings import outcome_of
+from voice_agent.records.record_types import CONSENT_ROAD
 
 MAX_TURNS_KEPT = 200
 """Of each live call; older ones are in its record."""
@@ -245,6 +246,8 @@ class BoardState:
 
 def _note_turn(call: dict[str, Any], turn: Mapping[str, Any], turns: int) -> None:
     """What the board shows of a call's latest turn."""
+    if turn.get("road") == CONSENT_ROAD:
+        return  # no request
     call["turns"] = max(turns, int(turn.get("index") or 0))
     for key, of_turn in (("road", "road"), ("confidence", "confidence"), ("risk", "risk")):
         if turn.get(of_turn) is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from voice_agent.console.history import History
 from voice_agent.console.turn_view import risk_of
+from voice_agent.records.record_types import CONSENT_ROAD
 
 MOST_TURNS = 100_000
 """Of a period; of one with more, the latest are taken, and it begins with the first of them."""
@@ -154,7 +155,7 @@ def _turn(row: sqlite3.Row) -> TurnFact:
     return TurnFact(
         row["call_id"],
         row["began_at"],
-        value("road", ""),
+        "" if value("road", "") == CONSENT_ROAD else value("road", ""),
         value("outcome", ""),
         row["end_reason"],
         value("voice_to_voice_ms", None),

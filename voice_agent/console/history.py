@@ -15,6 +15,7 @@ import structlog
 
 from voice_agent.console.errors import NotFound
 from voice_agent.console.turn_view import turn_view
+from voice_agent.records.record_types import CONSENT_ROAD
 from voice_agent.records.rows import turn_fields
 
 log = structlog.get_logger(__name__)
@@ -76,9 +77,10 @@ class History:
                 values,
             ).fetchone()[0]
             calls = database.execute(
-                "SELECT *, (SELECT COUNT(*) FROM turns WHERE turns.call_id = calls.call_id)"  # noqa: S608
-                " AS turns, (SELECT road FROM turns WHERE turns.call_id = calls.call_id"
-                " AND road != '' ORDER BY \"index\" DESC LIMIT 1) AS road"
+                "SELECT *, (SELECT COUNT(*) FROM turns WHERE turns.call_id = calls.call_id"  # noqa: S608
+                f" AND road != '{CONSENT_ROAD}') AS turns,"
+                " (SELECT road FROM turns WHERE turns.call_id = calls.call_id"
+                f" AND road NOT IN ('', '{CONSENT_ROAD}') ORDER BY \"index\" DESC LIMIT 1) AS road"
                 f" FROM calls WHERE {condition} ORDER BY started_at DESC LIMIT ? OFFSET ?",
                 [*values, PAGE_SIZE, (search.page - 1) * PAGE_SIZE],
             ).fetchall()
@@ -114,7 +116,7 @@ class History:
         for write in self._writes(call_id):
             _put_action(views, turns, write)
         return {
-            "call": {**call, "turns": len(views)},
+            "call": {**call, "turns": sum(each["road"] != CONSENT_ROAD for each in views)},
             "turns": views,
             "brief": handoffs[-1]["brief"] if handoffs else None,
             "handoffs": handoffs,

@@ -35,6 +35,8 @@ class Story:
 
     def note(self, reply: Reply) -> None:
         """A reply is over."""
+        if reply.is_consent:
+            return
         if not reply.committed or not reply.question:
             if reply.road is Road.UNCLEAR and reply.text.endswith(OFFER_PERSON):
                 self.offered_for = "not_understood"

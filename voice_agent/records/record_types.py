@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+CONSENT_ROAD = "consent"
+"""The ``road`` of a turn whose words are no request: they say whether the call may be recorded."""
+
 
 @dataclass(slots=True, frozen=True)
 class CallRecord:
@@ -33,11 +36,12 @@ class TurnRecord:
     while the caller spoke were the right ones; ``None``: there were none. ``retrieval`` repeats the
     search: the query as embedded, filters, and the passages found, in order, with exact scores.
 
-    ``road`` is what the router decided, ``confidence`` its calibrated probability (0 to 1; ``None``
-    when no router decided), ``runner_up`` the next likely road (empty: a rule decided), ``choice``
-    what decided, which group of examples, and how long it took; ``outcome`` is how the reply came
-    about in the end, such as ``quote`` or ``decline``. ``claims`` are the pieces of the reply, each
-    with its ``text``, the ``passage_ids`` behind it, and ``because``: why it was spoken.
+    ``road`` is what the router decided (or ``CONSENT_ROAD``), ``confidence`` its calibrated
+    probability (0 to 1; ``None`` when no router decided), ``runner_up`` the next likely road
+    (empty: a rule decided), ``choice`` what decided, which group of examples, and how long it took;
+    ``outcome`` is how the reply came about in the end, such as ``quote`` or ``decline``. ``claims``
+    are the pieces of the reply, each with its ``text``, the ``passage_ids`` behind it, and
+    ``because``: why it was spoken.
     """
 
     call_id: str

@@ -13,7 +13,7 @@ from voice_agent.knowledge.evidence import evidence
 from voice_agent.knowledge.passages import Passage
 from voice_agent.records import tracing
 from voice_agent.records.endings import outcome_of
-from voice_agent.records.record_types import CallRecord, TurnRecord
+from voice_agent.records.record_types import CONSENT_ROAD, CallRecord, TurnRecord
 from voice_agent.records.waterfall import transcribed_after_ms, voice_to_voice_ms, waterfall_ms
 from voice_agent.reply import Reply, RoadChoice
 from voice_agent.speech.spoken_text import as_spoken
@@ -94,11 +94,11 @@ def turn_record(call_id: str, index: int, reply: Reply) -> TurnRecord:
         spoken=" ".join(as_spoken(clause.text) for clause in reply.clauses if clause.audio),
         heard_by_caller=reply.heard,
         end_reason=f"failed:{reply.failure}" if reply.failure else reply.end_reason,
-        road=choice.road.value if choice else "",
-        confidence=round(choice.confidence, 4) if choice else None,
+        road=CONSENT_ROAD if reply.is_consent else choice.road.value if choice else "",
+        confidence=round(choice.confidence, 4) if choice and not reply.is_consent else None,
         runner_up=choice.runner_up.value if choice and choice.runner_up else "",
         choice=_choice(choice) if choice else {},
-        outcome=reply.road.value,
+        outcome=CONSENT_ROAD if reply.is_consent else reply.road.value,
         claims=tuple(
             {"text": each.text, "passage_ids": list(each.passage_ids), "because": each.because}
             for each in reply.clauses

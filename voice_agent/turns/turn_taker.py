@@ -387,7 +387,7 @@ class TurnTaker(FrameProcessor):
         if self._spoken is reply:
             self._spoken = None
         if reply.committed and reply.end_reason != "dropped":
-            self._conversation.add(reply.question, reply.heard)
+            self._conversation.add("" if reply.is_consent else reply.question, reply.heard)
 
 
 def _turn_id() -> str:

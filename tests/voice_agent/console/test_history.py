@@ -72,6 +72,22 @@ async def test_a_search_that_makes_no_sense_is_refused(stage: Stage, query: str)
     assert (await supervisor.ask("GET", f"/api/history?{query}")).status == 400
 
 
+@pytest.mark.usefixtures("past")
+async def test_a_consent_to_be_recorded_is_shown_and_not_counted(stage: Stage) -> None:
+    record(
+        stage.console.desk.settings,
+        a_call("call-4", started_at=BEGAN + 2_000),
+        a_turn("call-4", 1, heard="How much?", road="answer"),
+        a_turn("call-4", 2, heard="Yes.", road="consent", confidence=None),
+    )
+    supervisor = await stage.signed_in(Role.SUPERVISOR)
+    (call,) = (await supervisor.get(f"/api/history?from={BEGAN + 1_500}"))["calls"]
+    assert (call["turns"], call["road"]) == (1, "answer")
+    answer = await supervisor.get("/api/calls/call-4")
+    assert answer["call"]["turns"] == 1
+    assert [turn["road"] for turn in answer["turns"]] == ["answer", "consent"]
+
+
 async def test_without_any_records_nothing_is_found(stage: Stage) -> None:
     supervisor = await stage.signed_in(Role.SUPERVISOR)
     assert (await supervisor.get("/api/history"))["calls"] == []

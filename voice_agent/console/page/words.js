@@ -26,6 +26,7 @@ export const ROADS = {
   out_of_scope: "Out of scope",
   decline: "Declined",
   quote: "Quoted",
+  consent: "Consent to recording",
 };
 // Parts of the wait, wherever it is shown.
 export const PARTS = {
