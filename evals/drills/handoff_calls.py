@@ -178,9 +178,9 @@ class _Bench:
     def ring(self, script: Script) -> _Call:
         number = f"0742{script.number:07d}"
         caller = VirtualLeg(f"sip:{number}@drill.invalid", answers=True)
-        self.agents.scripts[caller.remote] = script
-        self.agents.callers[caller.remote] = caller
-        call = _Call(script, caller, self)
+        self.agents.scripts[number] = script
+        self.agents.callers[number] = caller
+        call = _Call(script, number, caller, self)
         caller.on_refer = lambda to: self._refer(call, to)
         self._calls[caller.remote] = call
         self.spawn(self._take(call))
@@ -194,11 +194,12 @@ class _Bench:
         if uri.endswith(TRUNK):
             return self._ring_caller(uri)
         session = self.gateway.calls.get(headers.get("X-Call-ID", ""))
-        if session and session.view().caller.endswith(TRUNK):
+        remote = session.media.caller.remote if session else ""
+        if remote.endswith(TRUNK):
             leg = VirtualLeg(uri)  # who is rung back finds somebody there
             self.spawn(self._play(leg, "answers", None))
             return leg
-        call = self._calls.get(session.view().caller) if session else None
+        call = self._calls.get(remote)
         does: Person = call.script.people[_number_of(uri)] if call else "busy"
         if does == "cannot_dial":
             raise DialFailed("no way there")
@@ -320,8 +321,8 @@ def _number_of(target: str) -> int:
 class _Call:
     """One caller, followed to the end."""
 
-    def __init__(self, script: Script, caller: VirtualLeg, bench: _Bench) -> None:
-        self.script, self.caller = script, caller
+    def __init__(self, script: Script, number: str, caller: VirtualLeg, bench: _Bench) -> None:
+        self.script, self.number, self.caller = script, number, caller
         self.talked = self.transferred = self.over = False
         self._bench = bench
         self._killed = False
@@ -329,12 +330,12 @@ class _Call:
 
     @property
     def agent(self) -> DrilledAgent | None:
-        return self._bench.agents.by_caller.get(self.caller.remote)
+        return self._bench.agents.by_caller.get(self.number)
 
     @property
     def session(self) -> Any:
         calls = self._bench.gateway.calls.values()
-        return next((each for each in calls if each.view().caller == self.caller.remote), None)
+        return next((each for each in calls if each.media.caller is self.caller), None)
 
     @property
     def settled(self) -> bool:
@@ -370,7 +371,7 @@ class _Call:
         if self.talked:
             return Result(self.script, "person")
         kept = self._bench.gateway.people.call_backs().all()
-        call_id = self._bench.agents.call_ids.get(self.caller.remote, "")
+        call_id = self._bench.agents.call_ids.get(self.number, "")
         if any(each.of_call == call_id for each in kept):
             return Result(self.script, "call_back", said)
         if self.agent is not None and self.agent.outcome == "voicemail":
@@ -383,7 +384,7 @@ class _Call:
         """A promise counts once the caller has been rung and has talked to somebody."""
         if result.ended != "call_back":
             return result
-        call_id = self._bench.agents.call_ids.get(self.caller.remote, "")
+        call_id = self._bench.agents.call_ids.get(self.number, "")
         kept = self._bench.gateway.people.call_backs().all()
         talked = any(each.of_call == call_id and each.state == "done" for each in kept)
         return result if talked else replace(result, ended="lost", why="not rung back")
