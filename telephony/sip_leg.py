@@ -44,6 +44,7 @@ DUPLICATE_WITHIN_S = 0.5
 _HOLD_ATTEMPTS = 10
 _HOLD_PAUSE_S = 0.2
 _RELEASE_S = 0.25
+_ACKNOWLEDGED_S = 2.0
 _HOLD_ANSWERED_S = 2.0
 _OUTCOME_S = 600.0
 """Whoever asks for a transfer decides how long to wait for it, and waits less than this."""
@@ -119,6 +120,7 @@ class SipLeg:
         self._ended_by_us: str | None = None
         self._digits = DigitFilter()
         self._on_ended = on_ended
+        self._established = asyncio.Event()
         self._offer_answered = asyncio.Event()
         call.on(self._on_stack_event)
         call.on_dtmf(self._on_digit)
@@ -173,6 +175,7 @@ class SipLeg:
             self._put(DigitPressed(pressed.digit, pressed.duration_ms))
 
     def _answered(self) -> None:
+        self._established.set()
         if self.state is LegState.RINGING:
             self.state = LegState.ANSWERED
             self._put(LegAnswered())
@@ -267,6 +270,9 @@ class SipLeg:
         Raises:
             NotTransferred: refused, failed, or not possible.
         """
+        with contextlib.suppress(TimeoutError):  # the far end acknowledges our answer first
+            async with asyncio.timeout(_ACKNOWLEDGED_S):
+                await self._established.wait()
         try:
             if isinstance(to, str):
                 await self._call.transfer(to, timeout=_OUTCOME_S)

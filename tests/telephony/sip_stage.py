@@ -51,14 +51,14 @@ class PeerProcess:
         raise AssertionError(f"the far end ended; it said {self.seen}")
 
 
-@contextlib.asynccontextmanager
-async def far_end(**options: Any) -> AsyncIterator[PeerProcess]:
-    port = options.setdefault("port", free_port("127.0.0.1"))
+async def _ready_peer(options: dict[str, Any], tries: int = 3) -> PeerProcess:
+    """A telephone on a port of its own; on another one if somebody took that meanwhile."""
+    port = options.get("port") or free_port("127.0.0.1")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.telephony.sip_peer",
-        json.dumps(options),
+        json.dumps({**options, "port": port}),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
@@ -66,6 +66,21 @@ async def far_end(**options: Any) -> AsyncIterator[PeerProcess]:
     peer = PeerProcess(process, port)
     try:
         await peer.until("ready")
+    except BaseException as error:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        if not isinstance(error, AssertionError) or "port" in options or tries == 1:
+            raise
+        return await _ready_peer(options, tries - 1)
+    return peer
+
+
+@contextlib.asynccontextmanager
+async def far_end(**options: Any) -> AsyncIterator[PeerProcess]:
+    peer = await _ready_peer(options)
+    process = peer.process
+    try:
         yield peer
     finally:
         if process.returncode is None:
