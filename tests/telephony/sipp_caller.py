@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from evals.wire_line import free_port
+from tests.telephony.debian_phone import program
 
 _SDP = """v=0
       o=caller 1 {version} IN IP4 127.0.0.1
@@ -62,24 +63,22 @@ RINGS_AND_IS_ANSWERED = (
         + "\n      CSeq: 1 ACK"
     )
 )
-IS_HELD = (
-    '<recv request="INVITE"/>'
-    + _send(
-        f"SIP/2.0 200 OK\n      {_ANSWER_HEADERS}",
-        _SDP.format(version=2, direction="recvonly"),
-        retransmits=True,
+
+
+def _is_offered(version: int, direction: str) -> str:
+    return (
+        '<recv request="INVITE"/>'
+        + _send(
+            f"SIP/2.0 200 OK\n      {_ANSWER_HEADERS}",
+            _SDP.format(version=version, direction=direction),
+            retransmits=True,
+        )
+        + '<recv request="ACK"/>'
     )
-    + '<recv request="ACK"/>'
-)
-IS_TAKEN_BACK = (
-    '<recv request="INVITE"/>'
-    + _send(
-        f"SIP/2.0 200 OK\n      {_ANSWER_HEADERS}",
-        _SDP.format(version=3, direction="sendrecv"),
-        retransmits=True,
-    )
-    + '<recv request="ACK"/>'
-)
+
+
+IS_HELD = _is_offered(2, "recvonly")
+IS_TAKEN_BACK = _is_offered(3, "sendrecv")
 HANGS_UP = (
     _send(
         "BYE sip:agent@[remote_ip]:[remote_port] SIP/2.0\n      "
@@ -127,18 +126,10 @@ async def sipp_caller(
         + "\n".join(parts)
         + "</scenario>\n"
     )
-    process = await asyncio.create_subprocess_exec(
+    command = (
         *("sipp", f"127.0.0.1:{port}", "-sf", str(scenario), "-m", "1", "-i", "127.0.0.1"),
         *("-p", str(free_port("127.0.0.1"))),
         *("-t", "u1", "-timeout", "40s", "-trace_err", "-error_file", str(folder / "errors")),
-        cwd=folder,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
     )
-    try:
+    async with program(folder, *command) as process:
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
