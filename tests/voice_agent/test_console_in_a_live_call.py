@@ -205,7 +205,8 @@ async def test_a_supervisor_takes_part_in_a_call_of_another_makers_telephone(
                 row = page.locator("tbody tr")
                 await expect(row).to_contain_text("With agent", timeout=20_000)
                 await row.get_by_role("link").click()
-                turn = page.locator("[data-turn]").filter(has_text=PRICE).first
+                priced = page.locator("[data-turn]").filter(has_text=PRICE)
+                turn = priced.first
                 await expect(turn).to_contain_text("delivery", timeout=60_000)
                 await expect(turn.locator(".backed").first).to_contain_text(PRICE)
                 await expect(turn.locator("sup").first).to_have_attribute("title", re.compile("."))
@@ -229,16 +230,13 @@ async def test_a_supervisor_takes_part_in_a_call_of_another_makers_telephone(
                 await expect(page.locator(".call-head")).not_to_contain_text("Outcome")
                 await expect(page.get_by_role("button", name="Whisper")).to_be_hidden()
                 await keep_picture(page, "console-takeover")
+                answered = await priced.count()
                 await page.get_by_role("button", name="Hand back").click()
                 await page.get_by_label("What was agreed?").fill("Delivery is free this once")
                 await confirm(page, "Hand back")
                 await expect(dock).to_contain_text("Listening")
-                answered = await page.locator("[data-turn]").count()
-                await until(
-                    lambda turns: turns > answered,
-                    lambda: page.locator("[data-turn]").count(),
-                    patience_s=40,
-                )
+                # A turn is there from its question on, and names the price once it was spoken.
+                await expect(priced.nth(answered)).to_be_visible(timeout=60_000)
 
                 await page.get_by_role("button", name="End call").click()
                 await confirm(page, "End call")

@@ -382,7 +382,9 @@ async def test_on_a_telephone_nothing_is_cut_off_or_covered(tmp_path: Path) -> N
     async with looking_at(console, tmp_path) as tab:
         page = tab.page
         await page.set_viewport_size({"width": 390, "height": 844})
-        cells = page.locator(".calls tbody tr").first.locator("th:visible, td:visible")
+        row = page.locator(".calls tbody tr").first
+        await expect(row).to_be_visible()
+        cells = row.locator("th:visible, td:visible")
         boxes = [box for cell in await cells.all() if (box := await cell.bounding_box())]
         edges = [(box["x"], box["x"] + box["width"]) for box in boxes]
         assert all(end <= begin + 1 for (_, end), (begin, _) in pairwise(edges))
