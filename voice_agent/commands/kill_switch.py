@@ -73,9 +73,7 @@ def off_command(
 
     Example: voice-agent kill-switch off --scope all --reason "prices are right again"
     """
-    path = _path(file, config)
-    _throw(False, scope, name, reason, by, path, json, config)
-    _note_off(config, path, scope.value, name, reason)
+    _throw(False, scope, name, reason, by, _path(file, config), json, config)
 
 
 @app.command("status")
@@ -126,6 +124,7 @@ def _throw(
     _show(state, json)
     if warning := _unknown(config, scope, name):
         typer.echo(warning, err=True)
+    _note(on, config, path, scope.value, name, reason)
 
 
 def _unknown(config: Path, scope: ScopeName, name: str) -> str:
@@ -143,8 +142,9 @@ def _unknown(config: Path, scope: ScopeName, name: str) -> str:
         return ""
 
 
-def _note_off(config: Path, path: Path, scope: str, name: str, reason: str) -> None:
-    """In the audit log as well, where there is one; the switch needs nothing but its file."""
+def _note(on: bool, config: Path, path: Path, scope: str, name: str, reason: str) -> None:
+    """In the audit log as well, where there is one; the switch needs nothing but its file, and
+    holds already."""
     try:
         if _path(None, config).resolve() != path.resolve():
             return  # a drill's, or one whose settings cannot be told
@@ -157,8 +157,9 @@ def _note_off(config: Path, path: Path, scope: str, name: str, reason: str) -> N
         from voice_agent.commands.console import note
         from voice_agent.config import load
 
-        note(load(config), "kill_switch_off", scope, name=name or None, reason=reason)
-    except Exception as error:  # whatever it is: agents answer again, and the file says by whom
+        action = "kill_switch_on" if on else "kill_switch_off"
+        note(load(config), action, scope, name=name or None, reason=reason)
+    except Exception as error:  # whatever it is: the switch holds, and its file says by whom
         typer.echo(f"not in the audit log: {error}", err=True)
 
 

@@ -200,18 +200,22 @@ def test_who_gives_a_command_is_told_by_the_system_and_not_by_the_shell(
     assert entry.user == f"{account} (sudo by ana) (command line)"
 
 
-def test_letting_agents_answer_again_is_in_the_audit_log_where_there_is_one(
+def test_the_switch_is_in_the_audit_log_where_there_is_one(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    on = ("kill-switch", "on", "--reason", "wrong prices")
     off = ("kill-switch", "off", "--reason", "prices are right again")
+    assert run(config, *on)[0] == 0
     assert run(config, *off)[0] == 0
-    assert run(config, *off, "--file", str(tmp_path / "a drill's"))[0] == 0
-    assert acts_of(config) == ["kill_switch_off"]
+    for other in (on, off):
+        assert run(config, *other, "--file", str(tmp_path / "a drill's"))[0] == 0
+    assert acts_of(config) == ["kill_switch_on", "kill_switch_off"]
 
     def fail(*_: object, **__: object) -> None:
         raise AuditUnwritable("the disk is full")
 
     monkeypatch.setattr(AuditLog, "add", fail)
+    assert run(config, *on)[0] == 0
     assert run(config, *off)[0] == 0
 
 
