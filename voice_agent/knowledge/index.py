@@ -20,9 +20,8 @@ from voice_agent import models
 from voice_agent.config import KnowledgeSettings
 from voice_agent.knowledge.embedder import Embedder
 from voice_agent.knowledge.errors import EmbedderUnusable
-from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.query import Query
-from voice_agent.knowledge.search import Retrieval, TextEmbedder, clean_query, find
+from voice_agent.knowledge.search import Found, Retrieval, TextEmbedder, clean_query, find
 from voice_agent.knowledge.served import ServedVersions
 from voice_agent.knowledge.store import PassageStore
 from voice_agent.knowledge.versions import VersionStore
@@ -40,7 +39,7 @@ class _Asked:
         self.version = version  # that a call holds; any other means the newest
         self.wanted = wanted
         self.limit = limit
-        self.so_far: tuple[Passage, ...] = ()
+        self.so_far = Found((), wanted.question)
 
 
 class Knowledge:
@@ -125,10 +124,10 @@ class Knowledge:
         asked = self._asked(version, query, limit, day, language)
         wanted = asked.wanted
 
-        def found(passages: tuple[Passage, ...], version: str, late: bool = False) -> Retrieval:
+        def retrieved(found: Found, version: str, late: bool = False) -> Retrieval:
             return Retrieval(
-                passages=passages,
-                query=wanted.question,
+                passages=found.passages,
+                query=found.question,
                 took_ms=_ms_since(started),
                 version=version,
                 late=late,
@@ -140,23 +139,23 @@ class Knowledge:
             )
 
         if not any(character.isalnum() for character in wanted.question):
-            return found((), served.version)
+            return retrieved(asked.so_far, served.version)
         if self._waiting >= MAX_WAITING:
             log.warning("retrieval_refused", waiting=self._waiting)
-            return found((), served.version, late=True)
+            return retrieved(asked.so_far, served.version, late=True)
         self._waiting += 1
         work = self._executor.submit(self._find, asked)
-        finding: asyncio.Future[tuple[tuple[Passage, ...], str]] = asyncio.wrap_future(work)
+        finding: asyncio.Future[tuple[Found, str]] = asyncio.wrap_future(work)
         finding.add_done_callback(self._one_less)
         try:
             async with asyncio.timeout(self._settings.deadline_ms / 1000):
-                passages, version = await asyncio.shield(finding)
+                found, version = await asyncio.shield(finding)
         except TimeoutError:
             log.warning("retrieval_late", version=served.version, waiting=self._waiting)
-            return found(asked.so_far, served.version, late=True)
+            return retrieved(asked.so_far, served.version, late=True)
         finally:
             work.cancel()  # nobody waits for it any more; has no effect once it has begun
-        return found(passages, version)
+        return retrieved(found, version)
 
     def _asked(
         self,
@@ -173,20 +172,21 @@ class Knowledge:
             day=date.today().isoformat() if day is None else day,
             language=language,
             least=self._settings.minimum_score,
+            shorter=tuple(clean_query(reading) for reading in asked.shorter),
         )
         return _Asked(version, wanted, limit or self._settings.passages)
 
-    def _one_less(self, finding: asyncio.Future[tuple[tuple[Passage, ...], str]]) -> None:
+    def _one_less(self, finding: asyncio.Future[tuple[Found, str]]) -> None:
         self._waiting -= 1
         if not finding.cancelled():
             finding.exception()  # taken here, because nobody waits for a late one any more
 
-    def _find(self, asked: _Asked) -> tuple[tuple[Passage, ...], str]:
+    def _find(self, asked: _Asked) -> tuple[Found, str]:
         # taken here, where a version is closed as well: never one that is closed already
         served = self._served.holding(asked.version)
         if self._server is None:  # the words are here; a server would be asked twice
             by_words = served.store.find(served.version, asked.wanted, None, asked.limit)
-            asked.so_far = tuple(by_words)
+            asked.so_far = Found(tuple(by_words), asked.wanted.question)
         found = find(served.store, served.version, self._embedder, asked.wanted, asked.limit)
         return found, served.version
 

@@ -20,8 +20,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+")
 _SUBJECT_TERMS = 2  # fewer words with a meaning of their own seldom name a subject
 GENERIC_TERMS = frozenset(
     terms_of(
-        "much many long cost price take need want make give tell know happen say work time "
-        "amount question charge anything something about there's really still now today "
+        "much many long cost price fee take need want make give tell know happen say work "
+        "time amount question charge anything something about there's really still now today "
         "different new big high highest low kind sort way thing"
     )
 )
@@ -45,11 +45,14 @@ class Query:
     """What is looked for.
 
     `text` is embedded, and its words are looked for. `context` is what either side said before,
-    oldest first: the subjects of documents are looked for there as well.
+    oldest first: the subjects of documents are looked for there as well. `shorter` are readings of
+    it with fewer of the earlier questions, shortest first: the words do not tell whether the last
+    question needs those, what is found does (see `search.find`).
     """
 
     text: str
     context: tuple[str, ...] = ()
+    shorter: tuple[str, ...] = ()
 
 
 def make_query(history: Sequence[tuple[str, str]], question: str) -> Query:
@@ -62,32 +65,38 @@ def make_query(history: Sequence[tuple[str, str]], question: str) -> Query:
     Returns:
         As text, the question; before it, oldest first, the caller's turns back to one that names
         its subject, together at most 600 characters, the latest ones, or as many as the question
-        has; one that refers to nothing and was asked before means what it meant then. As context,
-        the last 24 utterances of both sides.
+        has; one that refers to nothing and was asked before means what it meant then. As shorter
+        readings, those that begin with a turn that may name the subject. As context, the last 24
+        utterances of both sides.
     """
     asked = " ".join(question.split())[-MAX_QUESTION_CHARACTERS:]
-    parts = [asked]
+    first, text = asked, asked
+    shorter: list[str] = []
     before = history[: _first_asked(history, asked)]
     for caller, _agent in reversed(before[-_LOOK_BACK_TURNS:]):
-        if stands_alone(parts[0]):
+        if stands_alone(first):
             break
         earlier = " ".join(caller.split())
         if earlier:
-            parts.insert(0, earlier)
-    text = " ".join(parts)[-max(MAX_CHARACTERS, len(asked)) :].strip()
+            if may_stand_alone(first):
+                shorter.append(text)
+            first, text = earlier, f"{earlier} {text}"
+    most = max(MAX_CHARACTERS, len(asked))
     said = (" ".join(utterance.split()) for turn in history for utterance in turn)
     context = tuple(utterance[-_CONTEXT_CHARACTERS:] for utterance in said if utterance)
-    return Query(text, context[-_CONTEXT_UTTERANCES:])
+    return Query(
+        text[-most:].strip(),
+        context[-_CONTEXT_UTTERANCES:],
+        tuple(reading[-most:].strip() for reading in shorter),
+    )
 
 
 def _first_asked(history: Sequence[tuple[str, str]], question: str) -> int:
     """The turn in which it was first asked in the same words; the end of the history if in none, or
     if what it means depends on what was said since."""
+    if not may_stand_alone(question):
+        return len(history)
     lowered = _as_words(question)
-    if _REFERS_BACK.search(lowered) or _CONTINUES.match(lowered):
-        return len(history)
-    if not set(terms_of(question)) - GENERIC_TERMS:
-        return len(history)
     same = (at for at, (caller, _) in enumerate(history) if _as_words(caller) == lowered)
     return next(same, len(history))
 
@@ -135,4 +144,20 @@ def stands_alone(question: str) -> bool:
         needed += 2
     elif _REFERS_BACK.search(lowered):
         needed += 1
-    return len(set(terms_of(question)) - GENERIC_TERMS) >= needed
+    return len(own_terms(question)) >= needed
+
+
+def may_stand_alone(question: str) -> bool:
+    """Whether a question has a word of its own and neither refers back nor continues.
+
+    Then it may be a whole one ("How much does delivery cost?") or lean on what was said before
+    ("What do I need to bring?"): only what is found tells.
+    """
+    lowered = question.lower().replace("’", "'")
+    leans = _REFERS_BACK.search(lowered) or _CONTINUES.match(lowered)
+    return not leans and bool(own_terms(question))
+
+
+def own_terms(text: str) -> set[str]:
+    """The terms of a text that say what it is about."""
+    return set(terms_of(text)) - GENERIC_TERMS

@@ -77,9 +77,9 @@ def first_ids(
     Raises:
         EmbedderUnusable, IndexUnreachable: it cannot be searched.
     """
-    wanted = Wanted(query.text, query.context, least=least)
-    passages = find(store, version, embedder, wanted, most * _PASSAGES_A_PLACE)
-    return list(dict.fromkeys(id_of(each) for each in passages))[:most]
+    wanted = Wanted(query.text, query.context, least=least, shorter=query.shorter)
+    found = find(store, version, embedder, wanted, most * _PASSAGES_A_PLACE)
+    return list(dict.fromkeys(id_of(each) for each in found.passages))[:most]
 
 
 class QuestionSet:

@@ -92,7 +92,7 @@ class VersionFinder:
         if not any(character.isalnum() for character in wanted.question):
             return ()
         store = self._load(version)
-        return find(store, version, self._embedder, wanted, int(conditions["limit"]))
+        return find(store, version, self._embedder, wanted, int(conditions["limit"])).passages
 
     def _load(self, version: str) -> PassageStore:
         if self._store is None or self._loaded != version:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 from voice_agent.knowledge.embedder import Vectors
 from voice_agent.knowledge.errors import EmbedderUnusable
 from voice_agent.knowledge.passages import Passage
-from voice_agent.knowledge.query import MAX_QUESTION_CHARACTERS, parts_of
+from voice_agent.knowledge.query import MAX_QUESTION_CHARACTERS, own_terms, parts_of
 from voice_agent.knowledge.store import PassageStore
 from voice_agent.knowledge.wanted import Wanted
+
+SURE = 0.5
+"""Cosine similarity of a passage that answers a short question, whatever was asked before it."""
+FAIR = 0.35
+"""Of one that does when it has words of the question, and what else was found has none."""
 
 
 class TextEmbedder(Protocol):
@@ -43,19 +48,60 @@ class Retrieval:
     minimum_score: float = 0.0
 
 
+class Found(NamedTuple):
+    """Passages, best first, and the reading of the question that found them."""
+
+    passages: tuple[Passage, ...]
+    question: str
+
+
 def find(
     store: PassageStore,
     version: str,
     embedder: TextEmbedder,
     wanted: Wanted,
     limit: int,
-) -> tuple[Passage, ...]:
+) -> Found:
     """What a turn finds: every search of a version goes through here, live, measured or repeated.
+
+    The first of the shorter readings that says enough is taken, else the whole one: a question
+    that names its own subject finds that, and one that leans on another finds little.
 
     Raises:
         EmbedderUnusable: the query cannot be embedded.
         IndexUnreachable: the store cannot be asked.
     """
+    whole = _find_one(store, version, embedder, wanted, limit)
+    for reading in wanted.shorter:
+        alone = _find_one(store, version, embedder, replace(wanted, question=reading), limit)
+        if alone and says_enough(reading, alone[0], whole[0] if whole else None):
+            return Found(alone, reading)
+    return Found(whole, wanted.question)
+
+
+def says_enough(reading: str, alone: Passage, whole: Passage | None) -> bool:
+    """Whether a shorter reading of a question is the one that was meant.
+
+    Args:
+        reading: the words.
+        alone: the best passage for them.
+        whole: the best passage for the question with all that it may refer back to.
+    """
+    if alone.score >= SURE:
+        return True
+    own = own_terms(reading)
+    told = bool(own & own_terms(alone.embedded_text))
+    lost = whole is None or not own & own_terms(whole.embedded_text)
+    return alone.score >= FAIR and told and lost
+
+
+def _find_one(
+    store: PassageStore,
+    version: str,
+    embedder: TextEmbedder,
+    wanted: Wanted,
+    limit: int,
+) -> tuple[Passage, ...]:
     try:
         meaning = embedder.embed(parts_of(wanted.question))
     except Exception as error:  # the engine raises bare exceptions

@@ -17,7 +17,8 @@ class Wanted:
     first, where subjects are named. Passages that are not valid on `day` (ISO date), or are of
     another known `language` (ISO 639-1), are left out; empty means any. `least` is the cosine
     similarity below which a passage does not answer; passages about a subject that was surely
-    named need a little less, because a question that was misheard is still about it.
+    named need a little less, because a question that was misheard is still about it. `shorter` are
+    readings of the question that are tried before it (see `knowledge.query.Query`).
     """
 
     question: str
@@ -25,6 +26,7 @@ class Wanted:
     day: str = ""
     language: str = ""
     least: float = ANY_NEARNESS
+    shorter: tuple[str, ...] = ()
 
 
 def day_number(day: str, otherwise: int = 0) -> int:

@@ -18,7 +18,7 @@ from voice_agent.knowledge.errors import (
     IndexUnusable,
 )
 from voice_agent.knowledge.index import MAX_WAITING, Knowledge
-from voice_agent.knowledge.query import Query
+from voice_agent.knowledge.query import Query, make_query
 from voice_agent.knowledge.search import Retrieval, clean_query
 from voice_agent.knowledge.server_store import ServerStore
 from voice_agent.knowledge.store import PassageStore
@@ -63,6 +63,25 @@ async def test_the_best_passage_comes_first_with_its_source(knowledge: Knowledge
     assert 0.2 < best.score <= 1.0
     assert (found.version, found.late) == (knowledge.version, False)
     assert found.took_ms > 0
+
+
+async def test_a_question_that_names_its_subject_is_answered_from_its_own_words(
+    knowledge: Knowledge,
+) -> None:
+    question = "How much does a lamp cost?"
+    query = make_query([("Error E18, why does the water not drain?", "")], question)
+    found = await knowledge.search(query)
+    assert query.text != question
+    assert (found.passages[0].document_id, found.query) == ("lamps", question)
+
+
+async def test_one_that_finds_little_alone_is_answered_with_the_question_before_it(
+    knowledge: Knowledge,
+) -> None:
+    query = make_query([("Tell me about the Alder sofa.", "")], "Do you have seats?")
+    found = await knowledge.search(query)
+    assert query.shorter
+    assert (found.passages[0].document_id, found.query) == ("sofas", query.text)
 
 
 async def test_a_code_is_found_by_its_term(knowledge: Knowledge) -> None:

@@ -45,6 +45,29 @@ def test_it_looks_back_to_the_turn_that_names_the_subject() -> None:
     assert make_query(history, "And then?").text == (f"{SOFA[0]} And to Hawaii? Why? And then?")
 
 
+HOURS = ("When are you open on Sundays?", "From 11 a.m. to 6 p.m.")
+DELIVERY = ("How much does delivery cost?", "It costs $4.95.")
+
+
+@pytest.mark.parametrize("question", [DELIVERY[0], "Do you take checks?", "Do I need a code?"])
+def test_a_question_with_one_word_of_its_own_may_be_a_whole_one(question: str) -> None:
+    query = make_query([SOFA, HOURS], question)
+    assert query.text == f"{HOURS[0]} {question}"
+    assert query.shorter == (question,)
+
+
+@pytest.mark.parametrize("question", ["And on Sundays?", "How much is it?", "What about Hawaii?"])
+def test_one_that_refers_back_never_is(question: str) -> None:
+    assert make_query([SOFA], question).shorter == ()
+
+
+def test_what_follows_such_a_question_may_mean_it_alone() -> None:
+    asked = "And how long does it take?"
+    query = make_query([HOURS, DELIVERY], asked)
+    assert query.text == f"{HOURS[0]} {DELIVERY[0]} {asked}"
+    assert query.shorter == (f"{DELIVERY[0]} {asked}",)
+
+
 def test_the_first_turn_of_a_call_has_only_itself() -> None:
     assert make_query([], "and it?").text == "and it?"
     assert make_query([], "").text == ""

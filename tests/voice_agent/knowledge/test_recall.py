@@ -90,6 +90,38 @@ async def test_questions_find_their_documents(
     assert among_three / len(turns) >= at_3
 
 
+@pytest.mark.parametrize(
+    ("before", "question", "passage"),
+    [
+        (
+            ["When are you open on Sundays?"],
+            "How much does delivery cost?",
+            "delivery-parcels#standard-delivery-price-and-time",
+        ),
+        (
+            ["When are you open on Sundays?", "How much does delivery cost?"],
+            "And how long does it take?",
+            "delivery-parcels#standard-delivery-price-and-time",
+        ),
+        (
+            ["How much does delivery cost?"],
+            "What about Hawaii?",
+            "delivery-areas#alaska-and-hawaii",
+        ),
+        (
+            ["How long do you keep my order if I pick it up in the store?"],
+            "What do I need to bring?",
+            "store-pickup#what-to-bring-for-pickup",
+        ),
+    ],
+)
+async def test_a_call_that_goes_on_to_something_else_finds_that(
+    knowledge: Knowledge, before: list[str], question: str, passage: str
+) -> None:
+    found = await knowledge.search(make_query([(said, "") for said in before], question))
+    assert found.passages[0].passage_id == passage
+
+
 async def test_callers_own_words_find_the_documents_too(knowledge: Knowledge) -> None:
     paraphrases = yaml.safe_load((Path(__file__).parent / "paraphrases.yaml").read_text())
     first = among_three = 0

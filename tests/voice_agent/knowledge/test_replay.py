@@ -90,6 +90,18 @@ async def test_100_of_100_turns_are_identical_after_three_rebuilds(
     assert [as_lines(each.passages) for each in replayed] == texts
 
 
+async def test_a_question_answered_from_its_own_words_is_found_again_by_them(
+    settings: KnowledgeSettings,
+) -> None:
+    query = Query("tell me about sofa prices lamp price", shorter=("lamp price",))
+    (retrieval,) = await search(settings, [query])
+    assert retrieval.query == "lamp price"
+    finder = VersionFinder(settings, HashedEmbedder())
+    kept = json.loads(json.dumps(evidence(retrieval)))
+    assert replay({"turn_id": "t", "retrieval": kept}, finder).outcome == "identical"
+    finder.close()
+
+
 async def test_other_passages_are_noticed(settings: KnowledgeSettings, tmp_path: Path) -> None:
     (retrieval,) = await search(settings, [Query("price of the sofa")])
     kept = json.loads(json.dumps(evidence(retrieval)))
