@@ -42,6 +42,8 @@ def wanted_models(settings: Settings) -> list[str]:
     """The models this configuration uses on this machine, by name or path."""
     names = [settings.speech.transcriber.model, settings.speech.synthesiser.voice]
     names.append(settings.knowledge.embedder)
+    if settings.turns.second_opinion:
+        names.append(settings.turns.second_opinion)
     if settings.safety.names_model:
         names.append(settings.safety.names_model)
     if settings.answering.model.serve:

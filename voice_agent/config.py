@@ -96,6 +96,9 @@ class TurnSettings(Section):
     end_silence_ms: int = Field(240, ge=100, description="Silence that ends a complete sentence")
     max_silence_ms: int = Field(1600, ge=300, description="Silence that ends any utterance")
     complete_threshold: float = Field(0.9, gt=0, lt=1, description="smart-turn: sentence complete")
+    second_opinion: str = Field(
+        "smart-turn-v3.0", description="Another smart-turn: manifest name or file; empty: none"
+    )
     filler_after_ms: int = Field(600, ge=100, description="Fill when a reply is so late after it")
     prompt_after_s: float = Field(8.0, gt=0, description="Ask a silent caller after so long")
     prompts: int = Field(2, ge=0, description="Ask so often, then say goodbye")

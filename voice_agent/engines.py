@@ -78,7 +78,7 @@ class Engines:
         grounding = settings.answering.grounding
         return cls(
             voice=VoiceModel(),
-            completeness=CompletenessModel(),
+            completeness=CompletenessModel.load(settings.turns, models),
             transcriber=Transcriber.load(settings.speech.transcriber, models),
             knowledge=Knowledge.open(settings.knowledge, models, embedder),
             roads=RoadChooser.open(roads, embedder, index) if roads.enabled else None,

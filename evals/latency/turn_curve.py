@@ -30,6 +30,7 @@ from voice_agent.config import ConfigError, Settings, TurnSettings
 from voice_agent.config import load as load_settings
 from voice_agent.models import ModelsError
 from voice_agent.speech.transcriber import Transcriber, TranscriberError
+from voice_agent.turns.completeness import CompletenessModel
 from voice_agent.turns.engine import HYSTERESIS
 from voice_agent.turns.voice import VoiceModel
 
@@ -114,8 +115,13 @@ def run(
     heard, spliced = heard_from(speech, noise, snr_db, limit, console)
     ears = settings.speech.transcriber
     points, first = [], None
-    loader = partial(Transcriber.load, ears, settings.models.folder)
-    with Judges(loader, f"{ears.model} {ears.compute_type} {ears.prompt}", cache) as judges:
+    with Judges(
+        partial(Transcriber.load, ears, settings.models.folder),
+        f"{ears.model} {ears.compute_type} {ears.prompt}",
+        partial(CompletenessModel.load, settings.turns, settings.models.folder),
+        settings.turns.second_opinion,
+        cache,
+    ) as judges:
         turned = variants(settings.turns) if sweep else [settings.turns]
         for number, turns in enumerate(turned, 1):
             steps = track(heard, f"setting {number}/{len(turned)}", console=console, transient=True)

@@ -78,19 +78,25 @@ class Judges:
     """Whisper and smart-turn, with their answers kept in an SQLite file by content."""
 
     def __init__(
-        self, load_transcriber: Callable[[], Transcriber], model: str, cache: Path
+        self,
+        load_transcriber: Callable[[], Transcriber],
+        model: str,
+        load_completeness: Callable[[], CompletenessModel],
+        second_opinion: str,
+        cache: Path,
     ) -> None:
         cache.parent.mkdir(parents=True, exist_ok=True)
         self._known = sqlite3.connect(cache)
         self._known.execute("CREATE TABLE IF NOT EXISTS said (key TEXT PRIMARY KEY, value TEXT)")
         self._load_transcriber = load_transcriber
+        self._load_completeness = load_completeness
         self._transcriber: Transcriber | None = None
         self._completeness: CompletenessModel | None = None
         self._runner = asyncio.Runner()
         self._whisper = (
             f"{model} {_version(transcriber.__file__, hearing.__file__, whisper.__file__)}"
         )
-        self._smart_turn = f"smart-turn {_version(completeness.__file__)}"
+        self._smart_turn = f"smart-turn {second_opinion} {_version(completeness.__file__)}"
 
     def __enter__(self) -> Judges:
         return self
@@ -128,7 +134,7 @@ class Judges:
         return self._transcriber
 
     def _complete(self, samples: Samples) -> str:
-        self._completeness = self._completeness or CompletenessModel()
+        self._completeness = self._completeness or self._load_completeness()
         return f"{self._runner.run(self._completeness.judge(samples)):.4f}"
 
     def _recall(self, judge: str, samples: Samples, ask: Callable[[Samples], str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Never
 
 import numpy as np
 import pytest
@@ -23,7 +24,6 @@ from evals.latency.turn_replay import (
 )
 from evals.wire_audio import RATE_HZ, Samples, Span
 from voice_agent.config import TurnSettings
-from voice_agent.speech.transcriber import Transcriber
 
 SETTINGS = TurnSettings(end_silence_ms=240, max_silence_ms=1600, complete_threshold=0.8)
 
@@ -39,8 +39,8 @@ def heard(*speaks: tuple[int, int], frames: int = 300) -> Heard:
     return Heard(recorded, np.zeros(frames * 320, np.int16), voice, levels)
 
 
-def unloaded() -> Transcriber:
-    raise AssertionError("Whisper is not needed here")
+def unloaded() -> Never:
+    raise AssertionError("no model is needed here")
 
 
 class Fixed(Judges):
@@ -49,7 +49,7 @@ class Fixed(Judges):
     def __init__(
         self, folder: Path, text: str, probability: float, trails_off: float = -4.5
     ) -> None:
-        super().__init__(unloaded, "fixed", folder / "bench" / "turns.sqlite")
+        super().__init__(unloaded, "fixed", unloaded, "", folder / "bench" / "turns.sqlite")
         self.text, self.probability, self.asked = text, probability, 0
         self.trails_off = trails_off
 

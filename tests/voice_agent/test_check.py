@@ -51,6 +51,7 @@ def tree(tmp_path: Path) -> dict[str, Any]:
         },
         "knowledge": {"documents": str(documents), "embedder": own},
         "safety": {"names_model": own},
+        "turns": {"second_opinion": own},
         "answering": {
             "prompt": str(prompt),
             "model": {"model_file": own, "url": f"http://127.0.0.1:{free_port()}/v1"},
@@ -286,6 +287,7 @@ def test_only_names_of_the_manifest_are_pulled(tree: dict[str, Any]) -> None:
         "whisper-base",
         "piper-joe",
         "minilm",
+        "smart-turn-v3.0",
         "spacy-en-small",
         "qwen2.5-0.5b",
     ]
