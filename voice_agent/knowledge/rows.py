@@ -21,6 +21,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from voice_agent.knowledge.cosines import cosines
 from voice_agent.knowledge.long_questions import rank_documents
 from voice_agent.knowledge.passages import Passage
 from voice_agent.knowledge.query import texts_of_parts
@@ -79,8 +80,7 @@ class Rows:
             fitting = allowed & (share >= LEAST_SHARE)
             scored = relevance(near, terms, subject)
         else:
-            # row by row on one thread: the same bytes on any number of cores, busy or not
-            parts = np.stack([np.vecdot(self._vectors, part) for part in np.atleast_2d(meaning)])
+            parts = np.stack([cosines(self._vectors, part) for part in np.atleast_2d(meaning)])
             near = join_parts(parts)
             fitting = allowed & answering(parts.max(axis=0), subject, wanted.least)
             if len(parts) == 1:
