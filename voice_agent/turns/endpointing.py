@@ -25,7 +25,7 @@ FAINT_DB = 24.0
 SILENT_DB = -60.0
 """Softer than this (dB of full scale) is silence, however softly the caller speaks."""
 
-_SURE, _UNSURE, _DOUBTING = 1.3, 0.0, -1.5
+_SURE, _UNSURE, _DOUBTING = 1.0, 0.0, -2.0
 """Log odds over ``complete_threshold``: from the first on the shortest silence will do, at the
 second ``_UNSURE_MS`` are needed, from the third on the longest."""
 _UNSURE_MS = 560
@@ -83,12 +83,16 @@ _READING_OUT = re.compile(
 _ROUNDED_OFF = re.compile(
     r"\b(please|thanks|thank you|thank you (very|so) much|that('s| is) (all|it|fine|right|correct)|"
     r"(good)?bye)[\s.!?]*$"
-    r"|(^|[.?!,] )(and |so |well |okay |ok )*(how|what|where|when|why|who|which|do|does|did|is|are)"
-    r"( [^ .?!]+){2,}\?\s*$",
+    r"|(^|[.?!,] )(and |so |well |okay |ok )*"
+    r"((how|what|where|when|why|who|which|do|does|did|is|are|(can|could|will|would) you)"
+    r"( [^ .?!]+){2,}\?"
+    r"|(how|what|where|when|why|who|which)( [^ .?!]+){0,2} "
+    r"(do|does|did|is|are|can|could|will|would|should|has|have)( [^ .?!]+){2,}\.?)\s*$",
     re.IGNORECASE,
 )
-"""Courtesies that close, and questions with a question word or a verb in front. Requests ("can I
-have …") are none of these: they grow word by word and sound whole at each."""
+"""Courtesies that close, and questions with a question word or a verb in front, whether or not the
+recogniser heard them asked. Requests ("can I have …") are none of these: they grow word by word and
+sound whole at each."""
 _BACKCHANNEL = re.compile(
     r"^((mm+|mhm|mm-?hm+|uh-?huh|hm+|ah|aha|oh|okay|ok|right|yeah|yep|yes|sure|i see|got it|"
     r"alright|all right|great|good|fine|cool|nice|thanks|thank you)[\s,.!…-]*){1,3}$",

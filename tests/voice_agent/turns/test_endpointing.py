@@ -38,11 +38,27 @@ def test_a_whole_sentence_that_sounds_whole_ends_soon(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["How much is delivery?", "What are you looking for?", "Who is it for?", "Goodbye."]
+    "text",
+    [
+        "How much is delivery?",
+        "What are you looking for?",
+        "Who is it for?",
+        "Can you ship to Hawaii?",
+        "Where can I see where my order is",
+        "How long do you keep it.",
+        "Goodbye.",
+    ],
 )
 def test_a_whole_question_ends_before_long_however_it_sounds(text: str) -> None:
     assert silence_needed_ms(SETTINGS, text, 0.95) == SHORTEST
     assert SHORTEST < silence_needed_ms(SETTINGS, text, 0.001, 300) <= LONGEST / 2
+
+
+@pytest.mark.parametrize(
+    "text", ["When I got the parcel", "What I would like.", "Can I have a coffee?", "Can you"]
+)
+def test_what_only_begins_like_a_question_is_waited_for(text: str) -> None:
+    assert silence_needed_ms(SETTINGS, text, 0.001, 300) == LONGEST
 
 
 def test_words_that_trail_off_need_more_silence() -> None:
