@@ -184,11 +184,14 @@ class Knowledge:
     def _find(self, asked: _Asked) -> tuple[Found, str]:
         # taken here, where a version is closed as well: never one that is closed already
         served = self._served.holding(asked.version)
-        if self._server is None:  # the words are here; a server would be asked twice
-            by_words = served.store.find(served.version, asked.wanted, None, asked.limit)
-            asked.so_far = Found(tuple(by_words), asked.wanted.question)
-        found = find(served.store, served.version, self._embedder, asked.wanted, asked.limit)
-        return found, served.version
+        store, version, wanted = served.store, served.version, asked.wanted
+
+        def by_words() -> None:
+            if self._server is None:  # the words are here; a server would be asked twice
+                words = store.find(version, wanted, None, asked.limit)
+                asked.so_far = Found(tuple(words), wanted.question)
+
+        return find(store, version, self._embedder, wanted, asked.limit, by_words), version
 
     async def reload_if_changed(self) -> bool:
         """Serve a newly promoted version from the next search on; cheap when nothing changed.

@@ -5,7 +5,7 @@ inverted index (BM25, see `terms`) and subjects by name (see `subjects`). Nothin
 the same version and query give the same passages in every process and after every rebuild, and any
 number of processes may read one version.
 
-Measured on two cores at 50,000 passages: about 20 ms a search, embedding included (``python -m
+Measured on two cores at 50,000 passages: 12 to 16 ms a search, embedding included (``python -m
 evals.latency.retrieval``). The time grows with the passages, so larger collections belong on a
 Qdrant server. Why not Qdrant in this process: its local mode compares words in Python, about 60 us
 a passage, and is too slow from 1,000 passages on; qdrant-edge answers in 2 to 6 ms (20 with

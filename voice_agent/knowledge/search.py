@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import NamedTuple, Protocol
 
 from voice_agent.knowledge.embedder import Vectors
@@ -61,19 +64,25 @@ def find(
     embedder: TextEmbedder,
     wanted: Wanted,
     limit: int,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Found:
     """What a turn finds: every search of a version goes through here, live, measured or repeated.
 
     The first of the shorter readings that says enough is taken, else the whole one: a question
     that names its own subject finds that, and one that leans on another finds little.
+    ``meanwhile`` is done while the question is embedded.
 
     Raises:
         EmbedderUnusable: the query cannot be embedded.
         IndexUnreachable: the store cannot be asked.
     """
-    whole = _find_one(store, version, embedder, wanted, limit)
+    embedding = _embedding().submit(embedder.embed, parts_of(wanted.question))
+    if meanwhile is not None:
+        meanwhile()
+    whole = tuple(store.find(version, wanted, _embedded(embedding.result), limit))
     for reading in wanted.shorter:
-        alone = _find_one(store, version, embedder, replace(wanted, question=reading), limit)
+        meaning = _embedded(partial(embedder.embed, parts_of(reading)))
+        alone = tuple(store.find(version, replace(wanted, question=reading), meaning, limit))
         if alone and says_enough(reading, alone[0], whole[0] if whole else None):
             return Found(alone, reading)
     return Found(whole, wanted.question)
@@ -95,18 +104,16 @@ def says_enough(reading: str, alone: Passage, whole: Passage | None) -> bool:
     return alone.score >= FAIR and told and lost
 
 
-def _find_one(
-    store: PassageStore,
-    version: str,
-    embedder: TextEmbedder,
-    wanted: Wanted,
-    limit: int,
-) -> tuple[Passage, ...]:
+def _embedded(embed: Callable[[], Vectors]) -> Vectors:
     try:
-        meaning = embedder.embed(parts_of(wanted.question))
+        return embed()
     except Exception as error:  # the engine raises bare exceptions
         raise EmbedderUnusable(f"the query could not be embedded: {error}") from error
-    return tuple(store.find(version, wanted, meaning, limit))
+
+
+@cache
+def _embedding() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "embedding")
 
 
 def clean_query(query: str) -> str:
