@@ -21,6 +21,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from evals.back_office.running import back_office, use_back_office
@@ -124,7 +125,7 @@ def _follow(process: subprocess.Popen[str], script: Script, bench: Rig, console:
             case "saying":
                 name = Path(event["said"]).stem
                 words = next(line.words for line in script.lines if line.name == name)
-                console.print(f"[cyan]caller says [/]   {words}")
+                console.print(f"[cyan]caller says [/]   {escape(words)}")
             case "no_reply" if name == script.to_person.name:
                 pass  # a person may just listen
             case "no_reply" | "no_greeting":
@@ -151,9 +152,10 @@ def _print_turns(bench: Rig, call_id: str, console: Console, done: threading.Eve
             turns = []
         for turn in turns[shown:]:
             if turn["heard"]:
-                console.print(f"[green]agent heard[/]    {turn['heard']}")
+                console.print(f"[green]agent heard[/]    {escape(turn['heard'])}")
             cut = " [dim](interrupted)[/]" if turn["end_reason"] == "interrupted" else ""
-            console.print(f"[magenta]caller heard[/]   {turn['heard_by_caller']}{cut}\n")
+            said = escape(turn["heard_by_caller"])
+            console.print(f"[magenta]caller heard[/]   {said}{cut}\n")
         shown = max(shown, len(turns))
         if last:
             return

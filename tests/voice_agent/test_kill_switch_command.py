@@ -57,6 +57,18 @@ def test_a_queue_that_the_settings_do_not_have_is_switched_with_a_warning(
     assert SwitchFile(switch).read().holding("any", name) is not None
 
 
+@pytest.mark.parametrize("settings", ["", "agent: {}"])
+def test_settings_that_name_no_queue_at_all_have_the_usual_one_alone(
+    tmp_path: Path, settings: str
+) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text(settings)
+    how = ("--scope", "queue", "--reason", "why", "--file", str(tmp_path / "switch.json"))
+    where = ("--config", str(config))
+    assert "no queue shpo; they have: main" in run("on", *how, "--name", "shpo", *where).stderr
+    assert "no queue" not in run("on", *how, "--name", "main", *where).stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("on",), ("on", "--reason", "why", "--scope", "moon"), ("on", "--reason", "why", "--config")],

@@ -23,13 +23,15 @@ def verify_command(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = Fal
     """
     from voice_agent.console.app import audit_log
 
-    verdict = audit_log(read_settings(config)).verify()
+    settings = read_settings(config)
+    verdict = audit_log(settings).verify()
     if json:
         typer.echo(json_module.dumps(asdict(verdict)))
     elif verdict.fault:
         typer.echo("\n".join(verdict.faults), err=True)
     else:
-        signed = "signed" if verdict.signed else "not signed: set the key named in the settings"
+        key = settings.console.audit_key_env
+        signed = "signed" if verdict.signed else f"not signed: set {key}"
         if verdict.unsigned:
             signed += f" but for the first {verdict.unsigned}, from before the key was set"
         typer.echo(f"whole: {verdict.entries} entries, {signed}")

@@ -134,11 +134,12 @@ def _unknown(config: Path, scope: ScopeName, name: str) -> str:
     from telephony.switch_file import unknown_name
 
     try:
-        gateway = yaml.safe_load(config.read_text(encoding="utf-8"))["gateway"]
+        tree = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+        gateway = tree.get("gateway") or {}
         routes, human = gateway.get("routes") or {}, gateway.get("human") or {}
         queues = {str(each) for each in [*(human.get("queues") or {}), *routes.values()]}
         return unknown_name(scope.value, name, queues, {str(each) for each in routes})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError):
         return ""
 
 

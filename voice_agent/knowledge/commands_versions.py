@@ -213,7 +213,7 @@ def promote(settings: Settings, version: str, why: str, force: bool, as_json: bo
     if as_json:
         print_json({"version": name, "verdict": asdict(verdict)})
     else:
-        over = f" against: {'; '.join(verdict.reasons)}" if verdict.reasons else ""
+        over = f", although {'; '.join(verdict.reasons)}" if verdict.reasons else ""
         Console(highlight=False, soft_wrap=True).print(
             escape(f"version {name} answers from now on{over}")
         )

@@ -91,6 +91,7 @@ class Promotion:
             raise PromotionRefused(
                 f"version {version} is not promoted, {before} goes on answering: "
                 + "; ".join(verdict.reasons)
+                + f" (it answers all the same with `knowledge promote {version} --force --why …`)"
             )
         self._fill_server(version)
         with self._switching():
