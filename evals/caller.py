@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -130,6 +131,9 @@ def _ring(
     quiet_ms: float = QUIET_MS,
 ) -> CallReport | None:
     async def ring() -> CallReport:
+        ringing = asyncio.current_task()
+        assert ringing is not None  # noqa: S101 - it is this one
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ringing.cancel)
         report = await Caller(steps, tell, quiet_ms).ring(uri, WireLine(line), record)
         if report.call_id and (why := await add_record(report, settings)):
             _refuse(f"no record of the call: {why}", 1)
@@ -137,6 +141,9 @@ def _ring(
 
     try:
         return asyncio.run(ring())
+    except asyncio.CancelledError:
+        _refuse("stopped; the call is hung up", 1)
+        return None
     except (GatewayError, OSError) as error:
         _refuse(str(error), 1)
         return None

@@ -154,6 +154,38 @@ async def play(
     return code, json.loads(out.read_text()) if out.exists() else {}, events, err
 
 
+async def test_a_caller_who_is_stopped_hangs_up(tmp_path: Path) -> None:
+    recording(tmp_path / "a.wav")
+    (tmp_path / "scenario.json").write_text(json.dumps([{"say": "a.wav"}]))
+    async with open_line() as (_, arrivals, uri):
+        caller = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "evals.caller", uri),
+            *("--scenario", str(tmp_path / "scenario.json")),
+            *("--config", str(config(tmp_path, free_port("127.0.0.1")))),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=ROOT,
+        )
+        try:
+            leg = await arrivals.next()
+            await leg.answer()
+            await event_of(leg, LegAnswered)
+            assert caller.stdout is not None
+            async for line in caller.stdout:
+                if json.loads(line)["event"] == "answered":
+                    break
+            caller.send_signal(signal.SIGTERM)
+            await event_of(leg, LegEnded)
+            async with asyncio.timeout(PATIENCE_S):
+                _, told = await caller.communicate()
+        finally:
+            if caller.returncode is None:
+                caller.kill()
+                await caller.wait()
+    assert caller.returncode == 1
+    assert b"stopped; the call is hung up" in told
+
+
 async def test_a_caller_asks_interrupts_and_is_answered_each_time(tmp_path: Path) -> None:
     recording(tmp_path / "a.wav")
     steps = [{"say": "a.wav"}, {"interrupt": "a.wav", "after_ms": 400}, {"say": "a.wav"}]
