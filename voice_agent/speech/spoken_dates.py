@@ -74,26 +74,34 @@ def _month_year(match: Match[str]) -> str:
 
 
 def _time(match: Match[str]) -> str:
+    return _clock(match) + _full_stop(match["half"] or "", match.string[match.end() :])
+
+
+def _clock(match: Match[str]) -> str:
     hour, minute = int(match["hour"]), int(match["minute"] or 0)
     if hour > 24 or minute > 59:
-        return match.group()
-    half = match["half"] or ""
-    rest = match.string[match.end() :].lstrip()
+        return match.group().removesuffix(".")
+    return clock_time(hour % 24, minute, re.sub(r"[^apmAPM]", "", match["half"] or ""))
+
+
+def _full_stop(half: str, rest: str) -> str:
+    """The one that ends the sentence as well as the half of the day, if it does."""
+    rest = rest.lstrip()
     ends = half.endswith(".") and (half.count(".") == 1 or not rest or rest[0].isupper())
-    ending = "." if ends else ""
-    return clock_time(hour % 24, minute, re.sub(r"[^apmAPM]", "", half)) + ending
+    return "." if ends else ""
 
 
 def _time_range(match: Match[str]) -> str:
     first, second = match["first"], match["second"]
     both = re.search(_HALF, second, re.IGNORECASE)
     if both and not re.search(_HALF, first, re.IGNORECASE):
-        said = _TIME.sub(_time, first + "am").removesuffix(" AM")
+        said = _TIME.sub(_clock, first + "am").removesuffix(" AM")
     else:
         afternoon = re.match(r"(?:1[3-9]|2\d):", second)
         morning = afternoon and re.fullmatch(r"(?:0?\d|1[01]):\d\d", first.strip())
-        said = _TIME.sub(_time, f"{first.strip()}am" if morning else first)
-    return f"{said} to {_TIME.sub(_time, second)}"
+        said = _TIME.sub(_clock, f"{first.strip()}am" if morning else first)
+    ending = _full_stop(both.group() if both else "", match.string[match.end() :])
+    return f"{said} to {_TIME.sub(_clock, second)}{ending}"
 
 
 _TIME = re.compile(
