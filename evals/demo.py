@@ -59,7 +59,7 @@ def run(settings: Settings, config: Path) -> int:
             told = outcome_told(bench)
             machine = describe(bench.settings)
     except ServeError as error:
-        console.print(f"[red]demo: {error}[/]")
+        console.print(f"[red]demo: {escape(str(error))}[/]")
         return error.exit_code
     except KeyboardInterrupt:
         console.print("demo: stopped")

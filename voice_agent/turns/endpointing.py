@@ -86,13 +86,15 @@ _ROUNDED_OFF = re.compile(
     r"|(^|[.?!,] )(and |so |well |okay |ok )*"
     r"((how|what|where|when|why|who|which|do|does|did|is|are|(can|could|will|would) you)"
     r"( [^ .?!]+){2,}\?"
-    r"|(how|what|where|when|why|who|which)( [^ .?!]+){0,2} "
+    r"|(how|what|where|when|why|who|which)"
+    r"( (?!(i|we|you|they|he|she|it|this|that|the|an?|my|our|your|their)\b)[^ .?!]+){0,2} "
     r"(do|does|did|is|are|can|could|will|would|should|has|have)( [^ .?!]+){2,}\.?)\s*$",
     re.IGNORECASE,
 )
 """Courtesies that close, and questions with a question word or a verb in front, whether or not the
-recogniser heard them asked. Requests ("can I have …") are none of these: they grow word by word and
-sound whole at each."""
+recogniser heard them asked. Where the subject comes before the verb ("what I would like to know")
+a statement begins. Requests ("can I have …") are none of these: they grow word by word and sound
+whole at each."""
 _BACKCHANNEL = re.compile(
     r"^((mm+|mhm|mm-?hm+|uh-?huh|hm+|ah|aha|oh|okay|ok|right|yeah|yep|yes|sure|i see|got it|"
     r"alright|all right|great|good|fine|cool|nice|thanks|thank you)[\s,.!…-]*){1,3}$",

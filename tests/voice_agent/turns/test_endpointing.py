@@ -55,7 +55,15 @@ def test_a_whole_question_ends_before_long_however_it_sounds(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["When I got the parcel", "What I would like.", "Can I have a coffee?", "Can you"]
+    "text",
+    [
+        "When I got the parcel",
+        "What I would like to know",
+        "When the parcel is brought to me",
+        "Where my sofa should have been put",
+        "Can I have a coffee?",
+        "Can you",
+    ],
 )
 def test_what_only_begins_like_a_question_is_waited_for(text: str) -> None:
     assert silence_needed_ms(SETTINGS, text, 0.001, 300) == LONGEST
