@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from voice_agent.config import Settings
@@ -55,7 +56,7 @@ def evaluate(
             code = code_of(error) or "data_unusable"
             print(json.dumps({"error": {"code": code, "message": reason}}))
         else:
-            Console(stderr=True, highlight=False).print(f"[red]{reason}[/]")
+            Console(stderr=True, highlight=False).print(f"[red]{escape(reason)}[/]")
         return 1
     figures |= {"machine": machine(), "seconds": round(time.perf_counter() - started, 1)}
     if as_json:
