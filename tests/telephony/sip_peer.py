@@ -83,8 +83,8 @@ class Peer:
                 await self.ringing.reject()
             case "listen":
                 assert self.call is not None
-                after_s = self.call.now_s if command.get("from_now") else -1.0
-                self.start(self.listen(self.call, command["ms"], after_s))
+                listen = self.listen_from_now if command.get("from_now") else self.listen
+                self.start(listen(self.call, command["ms"]))
             case "quiet":
                 assert self.call is not None
                 self.start(self.wait_for_quiet(self.call))
@@ -112,12 +112,25 @@ class Peer:
         await call.wait_for_quiet(400.0, 20.0)
         tell("quiet")
 
-    async def listen(self, call: WireCall, ms: int, after_s: float) -> None:
+    async def listen(self, call: WireCall, ms: int) -> None:
         """Wait for sound to begin, take so much of it, tell its loudest frequency."""
-        began_s = await call.wait_for_sound(after_s, 20.0)
+        began_s = await call.wait_for_sound(-1.0, 20.0)
         if began_s is None:
             tell("heard", hz=0.0)
             return
+        await self.tell_heard(call, began_s, ms)
+
+    async def listen_from_now(self, call: WireCall, ms: int) -> None:
+        """The same of sound that comes from now on, whether it has begun already or not."""
+        now_s = call.now_s
+        while (heard_s := call.last_sound_s or -1.0) <= now_s:
+            if call.ended.is_set() or call.now_s > now_s + 20.0:
+                tell("heard", hz=0.0)
+                return
+            await asyncio.sleep(0.02)
+        await self.tell_heard(call, heard_s, ms)
+
+    async def tell_heard(self, call: WireCall, began_s: float, ms: int) -> None:
         await call.wait_for_end(ms / 1000)
         _, right, _ = call.axis()
         start = int(began_s * RATE_HZ) + RATE_HZ // 50

@@ -9,49 +9,27 @@ import pytest
 
 from telephony.audio import SILENCE
 from telephony.call import DigitPressed, HoldChanged, HumanStage, LegEnded, LegState
-from telephony.call_session import CallSession
 from telephony.media_stream import (
     Announcement,
     Cleared,
     Dtmf,
     Mark,
-    Message,
     Resume,
     Stop,
     Transfer,
     Withdraw,
 )
 from tests.telephony.fakes import AgentEnd, FakeLeg, eventually
+from tests.telephony.handing_over import (
+    BRIEF,
+    URI,
+    bridge,
+    handed_back,
+    last_state,
+    ring_person,
+    states,
+)
 from tests.telephony.stage import Stage, staged, voice
-
-URI = "sip:human@127.0.0.1:5070"
-BRIEF = base64.b64encode(voice(50, 2)).decode()
-
-
-def states(agent: AgentEnd) -> list[tuple[str, str]]:
-    return [(m.state, m.reason) for m in agent.messages if isinstance(m, Transfer)]
-
-
-def last_state(agent: AgentEnd) -> str:
-    return states(agent)[-1][0] if states(agent) else ""
-
-
-def handed_back(agent: AgentEnd) -> list[Message]:
-    return agent.of(Resume)
-
-
-async def ring_person(stage: Stage, caller: FakeLeg) -> tuple[AgentEnd, FakeLeg]:
-    agent = await stage.connect(caller)
-    await agent.send(Transfer(reason="asked for a person", announcement=BRIEF))
-    await eventually(lambda: states(agent))
-    return agent, stage.line.leg
-
-
-async def bridge(stage: Stage, caller: FakeLeg) -> tuple[AgentEnd, FakeLeg]:
-    agent, person = await ring_person(stage, caller)
-    await person.answer()
-    await stage.clock.advance_until(lambda: last_state(agent) == "bridged")
-    return agent, person
 
 
 async def test_while_it_rings_the_caller_and_the_agent_go_on_talking() -> None:
@@ -357,98 +335,6 @@ async def test_a_leg_that_begins_to_ring_after_the_caller_left_is_hung_up() -> N
         stage.line.free.set()
         await stage.calls[0]
         assert stage.line.leg.state is LegState.ENDED
-
-
-# --- hanging up at any moment ------------------------------------------------------------------
-
-
-async def _ringing(stage: Stage, caller: FakeLeg) -> None:
-    caller.answers = False
-    stage.ring(caller)
-    await stage.agent.stream()
-
-
-async def _with_agent(stage: Stage, caller: FakeLeg) -> None:
-    agent = await stage.connect(caller)
-    await agent.say(voice(9, 50))
-    await stage.clock.advance(0.1)
-
-
-async def _holding(stage: Stage, caller: FakeLeg) -> None:
-    stage.agent.refuse_with = 503
-    stage.ring(caller)
-    await eventually(lambda: caller.state is LegState.ANSWERED)
-
-
-async def _person_ringing(stage: Stage, caller: FakeLeg) -> None:
-    await ring_person(stage, caller)
-
-
-async def _person_for_lack_of_agent(stage: Stage, caller: FakeLeg) -> None:
-    stage.agent.refuse_with = 401
-    stage.ring(caller)
-    await stage.clock.advance_until(lambda: stage.line.rung)
-
-
-async def _announcing(stage: Stage, caller: FakeLeg) -> None:
-    agent, person = await ring_person(stage, caller)
-    await person.answer()
-    await eventually(lambda: last_state(agent) == "answered")
-
-
-async def _bridged(stage: Stage, caller: FakeLeg) -> None:
-    await bridge(stage, caller)
-
-
-async def _goodbye(stage: Stage, caller: FakeLeg) -> None:
-    await _person_for_lack_of_agent(stage, caller)
-    stage.line.leg.tell(LegEnded("busy", 486))
-    await stage.clock.advance(0.04)
-
-
-@pytest.mark.parametrize(
-    "reach",
-    [
-        _ringing,
-        _with_agent,
-        _holding,
-        _person_ringing,
-        _person_for_lack_of_agent,
-        _announcing,
-        _bridged,
-        _goodbye,
-    ],
-)
-@pytest.mark.parametrize("how", ["caller", "gateway", "cancelled"])
-async def test_whenever_a_call_ends_everything_of_it_is_freed(reach: object, how: str) -> None:
-    async with staged() as stage:
-        before = asyncio.all_tasks()
-        caller = FakeLeg()
-        await reach(stage, caller)  # type: ignore[operator]
-        call = stage.calls.pop()
-        if how == "caller":
-            caller.tell(LegEnded("bye"))
-            await call
-        elif how == "gateway":
-            (session,) = stage.gateway.calls.values()
-            assert isinstance(session, CallSession)
-            session.end("gateway_stopped")
-            await call
-        else:
-            call.cancel()
-            await asyncio.wait([call])
-            assert call.cancelled()
-        assert caller.state is LegState.ENDED
-        assert stage.gateway.live_calls == 0
-        for _, _, person in stage.line.rung:
-            assert person.state is LegState.ENDED
-        await eventually(lambda: all(agent.closed for agent in stage.agent.streams))
-        await eventually(lambda: {t for t in asyncio.all_tasks() - before if _ours(t)} == set())
-
-
-def _ours(task: asyncio.Task[object]) -> bool:
-    """Not a task of the fake agent's web server."""
-    return "RequestHandler" not in repr(task.get_coro())
 
 
 async def leaving(stage: Stage) -> tuple[AgentEnd, asyncio.Event]:

@@ -21,8 +21,8 @@ from telephony.media_stream import Announcement, Transfer, Withdraw
 from telephony.routing import transfer_means
 from telephony.settings import TransferMeans
 from tests.telephony.fakes import AgentEnd, FakeLeg, eventually
+from tests.telephony.handing_over import BRIEF, last_state, states
 from tests.telephony.stage import Stage, staged, voice
-from tests.telephony.test_handover import BRIEF, last_state, states
 from tests.telephony.test_supervision import join
 
 ONE, TWO = "sip:one@127.0.0.1:5070", "sip:two@127.0.0.1:5072"
