@@ -62,6 +62,25 @@ def _shaped(frame: bytes, shape: NDArray[np.float64]) -> bytes:
     return np.rint(np.frombuffer(frame, dtype="<i2") * shape).astype("<i2").tobytes()
 
 
+_SPLICE_SAMPLES = SAMPLE_RATE_HZ * 4 // 1000
+
+
+def spliced(left: bytes, frame: bytes) -> bytes:
+    """``frame``, cross-faded over its first 4 ms with what would have been heard in its place.
+
+    ``left``: as long as the cross-fade or longer; of a shorter one, or of a shorter frame, the
+    cross-fade is shorter, and of none there is none.
+    """
+    length = min(_SPLICE_SAMPLES, len(left) // 2, len(frame) // 2)
+    if not length:
+        return frame
+    samples = np.frombuffer(frame, dtype="<i2").copy()
+    rise = np.linspace(0.0, 1.0, length)
+    ends = np.frombuffer(left, dtype="<i2", count=length)
+    samples[:length] = np.rint(samples[:length] * rise + ends * (1.0 - rise))
+    return samples.tobytes()
+
+
 class Resampler:
     """Streaming rate conversion with a short delay.
 
@@ -129,7 +148,6 @@ class Concealer:
     _FADE_FRAMES = 3
     _SHORTEST_PERIOD = SAMPLE_RATE_HZ // 400
     _LONGEST_PERIOD = SAMPLE_RATE_HZ // 66
-    _CROSS_FADE = SAMPLE_RATE_HZ * 4 // 1000
 
     def __init__(self, *, rises: bool = False) -> None:
         """``rises``: sound that comes back after silence rises over 4 ms as well, for a party that
@@ -151,22 +169,14 @@ class Concealer:
         return self._conceal()
 
     def _accept(self, frame: bytes) -> bytes:
-        samples = np.frombuffer(frame, dtype="<i2")
         if 0 < self._gap_frames < self._FADE_FRAMES and len(self._period):
-            bridge = self._repetition()[: self._CROSS_FADE]
-            rise = np.linspace(0.0, 1.0, self._CROSS_FADE)
-            samples = samples.copy()
-            head = samples[: self._CROSS_FADE]
-            head[:] = np.rint(head * rise + bridge * (1.0 - rise))
-            frame = samples.tobytes()
+            frame = spliced(self._repetition(), frame)
         elif self._gap_frames and self._rises:
-            samples = samples.copy()
-            head = samples[: self._CROSS_FADE]
-            head[:] = np.rint(head * np.linspace(0.0, 1.0, self._CROSS_FADE))
-            frame = samples.tobytes()
+            frame = spliced(SILENCE, frame)
         self._gap_frames = 0
         self._period = self._history[:0]
         self._heard = True
+        samples = np.frombuffer(frame, dtype="<i2")
         self._history = np.concatenate((self._history[FRAME_SAMPLES:], samples))
         return frame
 
@@ -177,17 +187,17 @@ class Concealer:
             return SILENCE
         if not len(self._period):
             self._period = self._history[-self._pitch_period() :].copy()
-        samples = self._repetition()
+        repetition = self._repetition()
         self._gap_frames += 1
         self.concealed += 1
-        return samples.astype("<i2").tobytes()
+        return repetition
 
-    def _repetition(self) -> NDArray[np.float64]:
+    def _repetition(self) -> bytes:
         """One frame of the repeated period, at the place and loudness of this gap frame."""
         start = self._gap_frames * FRAME_SAMPLES
         place = np.arange(start, start + FRAME_SAMPLES)
         fade = 1.0 - place / (self._FADE_FRAMES * FRAME_SAMPLES)
-        return np.asarray(self._period[place % len(self._period)] * fade)
+        return (self._period[place % len(self._period)] * fade).astype("<i2").tobytes()
 
     def _pitch_period(self) -> int:
         """The lag, in samples, at which the end of what was heard resembles itself most."""

@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from baresip import AudioNotActive, AudioRestarted
 
-from telephony.audio import SILENCE, Resampler
+from telephony.audio import SILENCE, Resampler, spliced
 from telephony.media_stream import FRAME_BYTES, FRAME_MS, SAMPLE_RATE_HZ
 
 MAX_BACKLOG_MS = 200
@@ -149,7 +149,9 @@ class SipAudio:
             self._window_frames = 0
             self._lowest_ms = MAX_BACKLOG_MS
         if surplus_ms > 0:
-            del self._received[: surplus_ms * _BYTES_PER_MS]
+            surplus = surplus_ms * _BYTES_PER_MS
+            follows = bytes(self._received[surplus : surplus + FRAME_BYTES])
+            self._received[: surplus + len(follows)] = spliced(bytes(self._received), follows)
             self.cut_ms += surplus_ms
 
     # --- sending -------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtpPacket
 from av import AudioCodecContext, AudioFrame, CodecContext, Packet
 
-from telephony.audio import SILENCE, Resampler
+from telephony.audio import SILENCE, Resampler, spliced
 from telephony.media_stream import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 FRAME_S = FRAME_MS / 1000
@@ -25,6 +25,45 @@ LIMIT_FRAMES = 200 // FRAME_MS
 LEAD_MS = 40
 """Speech that stands ready for the encoder: what the track holds without going faster."""
 _SAMPLE = Fraction(1, SAMPLE_RATE_HZ)
+
+
+class LiveFrames:
+    """Frames in order, the newest 200 ms of them. Pure.
+
+    What is left out leaves no click: the next frame is cross-faded with the one whose place it
+    takes.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._frames: deque[bytes] = deque()
+        self._left_out = b""
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def append(self, frame: bytes) -> None:
+        self._frames.append(frame)
+        if len(self._frames) > LIMIT_FRAMES:
+            self.drop_oldest()
+
+    @property
+    def oldest(self) -> bytes:
+        return self._frames[0]
+
+    def drop_oldest(self) -> None:
+        self._left_out = self._left_out or self._frames[0]
+        self._frames.popleft()
+        self.dropped += 1
+
+    def take(self) -> bytes | None:
+        """The oldest; ``None`` when there is none."""
+        left_out, self._left_out = self._left_out, b""
+        return spliced(left_out, self._frames.popleft()) if self._frames else None
+
+    def clear(self) -> None:
+        self._frames.clear()
+        self._left_out = b""
 
 
 class FrameBacklog:
@@ -40,9 +79,8 @@ class FrameBacklog:
     QUIET_PEAK = 400
 
     def __init__(self) -> None:
-        self.dropped_frames = 0
         self._partial = bytearray()
-        self._frames: deque[bytes] = deque()
+        self._frames = LiveFrames()
         self._lowest = LIMIT_FRAMES
         self._seen = 0
         self._surplus = 0
@@ -50,29 +88,31 @@ class FrameBacklog:
     def __len__(self) -> int:
         return len(self._frames)
 
+    @property
+    def dropped_frames(self) -> int:
+        return self._frames.dropped
+
     def put(self, audio: bytes) -> None:
         """Add any number of samples; beyond 200 ms the oldest go."""
         self._partial += audio
         while len(self._partial) >= FRAME_BYTES:
             self._frames.append(bytes(self._partial[:FRAME_BYTES]))
             del self._partial[:FRAME_BYTES]
-        while len(self._frames) > LIMIT_FRAMES:
-            self._frames.popleft()
-            self.dropped_frames += 1
 
     def take(self) -> bytes | None:
         """The next frame; ``None`` when it has not come."""
-        if not self._frames:
+        if self._surplus and len(self._frames) > 1 and _peak(self._frames.oldest) < self.QUIET_PEAK:
+            self._frames.drop_oldest()
+            self._surplus -= 1
+        frame = self._frames.take()
+        if frame is None:
             self._lowest = 0
             return None
-        frame = self._frames.popleft()
-        if self._surplus and self._frames and _peak(frame) < self.QUIET_PEAK:
-            frame = self._skip()
         self._lowest = min(self._lowest, len(self._frames))
         self._seen += 1
         if self._seen >= self.WINDOW_FRAMES:
             if self._surplus and self._lowest > self.NEEDED_FRAMES:
-                self._skip()  # no quiet moment came for a whole window
+                self._frames.drop_oldest()  # no quiet moment came for a whole window
             self._surplus = max(0, self._lowest - self.NEEDED_FRAMES)
             self._lowest = LIMIT_FRAMES
             self._seen = 0
@@ -83,11 +123,6 @@ class FrameBacklog:
         self._frames.clear()
         self._partial.clear()
         self._surplus = 0
-
-    def _skip(self) -> bytes:
-        self._surplus -= 1
-        self.dropped_frames += 1
-        return self._frames.popleft()
 
 
 class PacketOrder:
@@ -152,12 +187,15 @@ class PacedTrack(MediaStreamTrack):
 
     def __init__(self) -> None:
         super().__init__()
-        self.dropped_frames = 0
-        self._frames: deque[bytes] = deque()
+        self._frames = LiveFrames()
         self._came = asyncio.Event()
         self._due_s: float | None = None
         self._sent_frames = 0
         self._encoder = self._opus()
+
+    @property
+    def dropped_frames(self) -> int:
+        return self._frames.dropped
 
     @property
     def unsent_ms(self) -> int:
@@ -166,9 +204,6 @@ class PacedTrack(MediaStreamTrack):
     def push(self, frame: bytes) -> None:
         """Queue one frame; beyond 200 ms the oldest go."""
         self._frames.append(frame)
-        if len(self._frames) > LIMIT_FRAMES:
-            self._frames.popleft()
-            self.dropped_frames += 1
         self._came.set()
 
     def clear(self) -> None:
@@ -198,7 +233,7 @@ class PacedTrack(MediaStreamTrack):
         await asyncio.sleep(max(0.0, due_s - loop.time()))
         late = not self._frames and await self._wait_until(due_s + FRAME_S)
         now_s = loop.time()
-        frame = self._frames.popleft() if self._frames else SILENCE
+        frame = self._frames.take() or SILENCE
         pace_s = FRAME_S * (self._CATCH_UP if len(self._frames) > self._STANDING_FRAMES else 1.0)
         self._due_s = now_s + pace_s if late else max(due_s + pace_s, now_s - FRAME_S)
         return frame

@@ -113,6 +113,24 @@ def test_a_backlog_that_never_runs_dry_is_cut_after_a_second() -> None:
     assert 60 <= audio.cut_ms <= 120
 
 
+@pytest.mark.parametrize("burst_ms", [390, 120])
+def test_nothing_clicks_where_a_backlog_is_cut(burst_ms: int) -> None:
+    at = np.arange(4 * 8_000) / 8_000
+    tone = np.rint(8_000 * np.sin(2 * np.pi * 317 * at)).astype("<i2").tobytes()
+    streams = HandMadeStreams()
+    audio = SipAudio(streams)
+    heard = b""
+    sizes = [20] * 20 + [burst_ms] + [20] * 120
+    for ms in sizes:
+        streams.incoming += tone[: ms * 16]
+        tone = tone[ms * 16 :]
+        heard += audio.receive_frame() or b""
+    assert audio.cut_ms > 0
+    settled = np.frombuffer(heard, "<i2").astype(float)[FRAME_BYTES:]
+    sharpest = np.abs(np.diff(settled, 2))
+    assert sharpest.max() < 3 * sharpest[:2_000].max()
+
+
 def test_packets_that_come_in_pairs_are_not_cut() -> None:
     streams = HandMadeStreams()
     audio = SipAudio(streams)
