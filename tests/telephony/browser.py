@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import ConsoleMessage, Page, Request, async_playwright, expect
 
 from tests.telephony.webrtc_peer import tone
 
@@ -26,6 +26,7 @@ FLAGS = (
     "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
 )
+expect.set_options(timeout=20_000)  # a busy machine may need it; what comes sooner is seen sooner
 PERMIT = "--use-fake-ui-for-media-stream"
 
 

@@ -97,6 +97,8 @@ class FakeConsole:
         """Change a live call and tell the pages; a call nobody knew begins."""
         began = call_id not in self.calls
         self.calls[call_id] = self.calls.get(call_id, {}) | {"call_id": call_id} | known
+        if known.get("handoff") and call_id in self.handoffs:
+            self.handoffs[call_id]["state"] = known["handoff"]["state"]
         self.tell(event="call_began" if began else "call_changed", call=self.calls[call_id])
 
     def end(self, call_id: str) -> None:
@@ -114,9 +116,18 @@ class FakeConsole:
         for listener in self._listeners:
             listener.put_nowait(None)
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether a page is told of events."""
+        return bool(self._listeners)
+
     def bodies(self, ending: str) -> list[Json]:
         """What was sent to paths that end so."""
         return [body for _, path, body in self.asked if path.endswith(ending)]
+
+    def asked_for(self, path: str) -> list[dict[str, str]]:
+        """With which queries a path was read."""
+        return [dict(query) for each, query in self.queries if each == path]
 
     # --- the server ------------------------------------------------------------------------------
 

@@ -208,6 +208,8 @@ async def looking_at(
     async with serving_page(console), browsing(folder, **how) as tab:
         await tab.page.goto(f"{console.url}/{where}")
         await expect(tab.page.locator("main")).to_be_visible()
+        if console.signed_in and "live" in console.permissions:
+            await until(lambda: console.is_watched)  # so that it misses nothing that a test tells
         yield tab
 
 

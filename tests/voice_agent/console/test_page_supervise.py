@@ -176,6 +176,7 @@ async def test_a_supervisors_own_phone_is_rung(tmp_path: Path) -> None:
         page = tab.page
         await page.get_by_label("Through").select_option("Desk phone")
         await pressed(page, "Take over")
+        await until(lambda: bool(console.bodies("/supervise")))
         assert console.bodies("/supervise") == [{"mode": "takeover", "uri": "sip:sam@127.0.0.1"}]
         dock = page.get_by_role("region", name="Your line")
         await expect(dock).to_contain_text("Ringing your phone…")
@@ -189,6 +190,7 @@ async def test_a_phone_that_nobody_picks_up_is_said(tmp_path: Path) -> None:
         page = tab.page
         await page.get_by_label("Through").select_option("Desk phone")
         await pressed(page, "Take over")
+        await until(lambda: bool(console.bodies("/supervise")))
         code = "supervisor_not_reached"
         console.alarm(id="a4", severity="warning", call_id="c0", code=code, message="No answer")
         await expect(page.get_by_text("Your phone was not picked up.")).to_be_visible()

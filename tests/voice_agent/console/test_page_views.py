@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 
 from tests.voice_agent.console.page_stage import (
     EVIL,
@@ -19,6 +19,7 @@ from tests.voice_agent.console.page_stage import (
     looking_at,
     people,
     proposed_answers,
+    until,
 )
 
 pytestmark = pytest.mark.browser
@@ -54,8 +55,8 @@ async def test_calls_are_searched_and_the_search_is_kept_on_the_way_back(tmp_pat
         await page.get_by_label("From").fill("2026-05-01T08:00")
         await page.keyboard.press("Enter")
         await page.get_by_role("button", name="Next page").click()
-        await expect(page.get_by_role("status").get_by_text("61 calls")).to_be_visible()
-        sent = [query for path, query in console.queries if path == "/api/history"]
+        await until(lambda: console.asked_for("/api/history")[-1]["page"] == "2")
+        sent = console.asked_for("/api/history")
         assert sent[0] == {"page": "1"}
         assert sent[-1].pop("from").isdigit()
         assert sent[-1] == {
@@ -157,9 +158,16 @@ async def test_an_answer_is_graded_corrected_kept_and_proposed(tmp_path: Path) -
             "aria-pressed", "true"
         )
         await page.get_by_label("Better answer").fill("Two to three days.")
-        await page.get_by_role("button", name="Save correction").click()
-        await expect(page.get_by_text("Graded: Wrong.").last).to_be_visible()
+        arrives = asyncio.Event()
+
+        async def late(route: Route) -> None:
+            await arrives.wait()
+            await route.continue_()
+
+        await page.route("**/api/turns/t1/grade", late)
+        await page.get_by_role("button", name="Save correction").dblclick()
         await page.get_by_role("button", name="Add to evaluation set").click()
+        arrives.set()
         await expect(page.get_by_text("Added to the evaluation set.")).to_be_visible()
         await page.get_by_role("button", name="Propose as verified answer").click()
         await expect(page.get_by_text("Proposed as a verified answer.")).to_be_visible()
@@ -209,9 +217,9 @@ async def test_each_reader_has_a_board_with_charts_and_tables(tmp_path: Path, na
         pruned = page.locator(".tiles.big > div").filter(has_text="Last pruned")
         assert re.search(r"\d\d:\d\d", await pruned.inner_text()), "in the reader's own time"
         await page.get_by_label("Period").select_option("Last week")
+        await until(lambda: len(console.asked_for(f"/api/boards/{name}")) == 2)
+        assert console.asked_for(f"/api/boards/{name}") == [{"hours": "24"}, {"hours": "168"}]
         await expect(page.locator(".tiles.big > div")).to_have_count(5)
-        asked = [query for path, query in console.queries if path == f"/api/boards/{name}"]
-        assert asked == [{"hours": "24"}, {"hours": "168"}]
         assert await page.locator("img").count() == 0
         assert tab.complaints == []
 

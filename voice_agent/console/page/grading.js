@@ -9,7 +9,8 @@ import { GRADES, day, word } from "./words.js";
 export class Grading {
   #turn;
   #onGrade;
-  #busy = false;
+  #asked = new Set();
+  #sending = Promise.resolve();
 
   constructor(turn, onGrade) {
     this.#turn = turn;
@@ -72,9 +73,17 @@ export class Grading {
       proposed ? el("a", { href: "#/answers" }, `Answer ${proposed}`) : null);
   }
 
-  async #send(what, body, done) {
-    if (this.#busy) return null;
-    this.#busy = true;
+  // One after the other, so that a click while another is on its way counts too; the same one twice
+  // does not.
+  #send(what, body, done) {
+    const asked = JSON.stringify([what, body]);
+    if (this.#asked.has(asked)) return null;
+    this.#asked.add(asked);
+    this.#sending = this.#sending.then(() => this.#sendNow(what, body, done)).finally(() => this.#asked.delete(asked));
+    return this.#sending;
+  }
+
+  async #sendNow(what, body, done) {
     try {
       const answer = await post(`/api/turns/${encodeURIComponent(this.#turn.turn_id)}/${what}`, body);
       say(done);
@@ -82,8 +91,6 @@ export class Grading {
     } catch (error) {
       say(error.message, "bad");
       return null;
-    } finally {
-      this.#busy = false;
     }
   }
 
