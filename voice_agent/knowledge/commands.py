@@ -113,7 +113,8 @@ def _print_report(report: BuildReport) -> None:
     if report.held_back:
         console.print(f"[yellow]{escape(report.held_back)}[/]")
     else:
-        console.print(f"version {report.version} answers from now on ({report.seconds:.1f} s)")
+        since = "still answers" if report.reused and not report.verdict else "answers from now on"
+        console.print(f"version {report.version} {since} ({report.seconds:.1f} s)")
 
 
 def search(settings: Settings, question: str, as_json: bool, *, with_answer: bool = False) -> int:

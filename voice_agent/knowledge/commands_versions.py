@@ -25,7 +25,7 @@ from voice_agent.knowledge.copying import copy_versions
 from voice_agent.knowledge.diff import Difference, compare
 from voice_agent.knowledge.errors import EmbedderUnusable, KnowledgeError
 from voice_agent.knowledge.index import load_embedder
-from voice_agent.knowledge.journal import Entry, Journal, operator
+from voice_agent.knowledge.journal import Entry, Journal, operator, withdrawn
 from voice_agent.knowledge.ledger_schema import connect_read_only
 from voice_agent.knowledge.ledger_views import dead_letters, notes, runs, source_answers, states
 from voice_agent.knowledge.promotion import Decision, Promotion
@@ -40,7 +40,8 @@ def versions(settings: Settings, as_json: bool) -> int:
     """List what is kept, newest first."""
     store, journal = VersionStore(settings.knowledge.index), Journal(settings.knowledge.index)
     current, previous = store.current_or_none(), Promotion(settings.knowledge).previous()
-    pins, promoted = journal.pins(), {entry.version: entry for entry in journal.entries()}
+    entries, pins = journal.entries(), journal.pins()
+    promoted, taken_back = {entry.version: entry for entry in entries}, withdrawn(entries)
     rows = [
         {
             **asdict(kept),
@@ -48,6 +49,7 @@ def versions(settings: Settings, as_json: bool) -> int:
             "current": kept.version == current,
             "previous": kept.version == previous,
             "pinned": pins.get(kept.version),
+            "withdrawn": taken_back.get(kept.version),
             "last_promoted": iso_time(promoted[kept.version].at)
             if kept.version in promoted
             else "",
@@ -64,6 +66,7 @@ def versions(settings: Settings, as_json: bool) -> int:
     for row, kept in zip(rows, store.kept(), strict=False):
         marks = [name for name in ("current", "previous") if row[name]]
         marks += [f"pinned: {row['pinned']}"] if row["pinned"] is not None else []
+        marks += [row["withdrawn"]] if row["withdrawn"] is not None else []
         marks += [kept.problem] if kept.problem else []
         table.add_row(
             kept.version, day_and_time(kept.built_at), str(kept.documents), str(kept.passages),

@@ -65,6 +65,7 @@ def test_build_reports_what_it_did(settings: Settings, capsys: pytest.CaptureFix
     text = capsys.readouterr().out
     assert "refused broken.md: binary, not text" in text
     assert "nothing changed" in text
+    assert f"version {report['version']} still answers" in text
 
 
 @pytest.mark.models
@@ -160,6 +161,12 @@ def test_versions_are_listed_pinned_compared_rolled_back_and_promoted(
     assert printed_json(capsys)["documents_changed"] == ["sofas"]
     assert rollback(settings, "wrong price", as_json=True) == 0
     assert printed_json(capsys)["version"] == first
+    assert versions(settings, as_json=True) == 0
+    told = {row["version"]: row["withdrawn"] for row in printed_json(capsys)}
+    assert told[first] is None
+    assert "rolled back by" in told[second]
+    assert versions(settings, as_json=False) == 0
+    assert "rolled back" in " ".join(capsys.readouterr().out.split())
     assert promote(settings, second[:6], "by hand", force=False, as_json=True) == 1
     assert "wrong price" in printed_json(capsys)["error"]["message"]
     assert promote(settings, second[:6], "it was right", force=True, as_json=True) == 0
