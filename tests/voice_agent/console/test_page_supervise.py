@@ -256,6 +256,8 @@ async def test_a_closed_tab_leaves_the_call(tmp_path: Path) -> None:
     console = a_floor()
     async with looking_at(console, tmp_path, "#/calls/c0") as tab:
         await pressed(tab.page, "Listen")
+        dock = tab.page.get_by_role("region", name="Your line")
+        await expect(dock).to_contain_text("Listening")
         await tab.page.goto("about:blank")
         await until(lambda: bool(console.bodies("/leave")))
 
