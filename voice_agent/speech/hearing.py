@@ -43,6 +43,9 @@ _TOKENS_PER_S = 9
 _TOKENS_AT_LEAST = 14
 _COMPRESSION_LOOPING = 2.4
 _LOOP_WORDS = 4
+_SURE = -0.6
+"""Log probability of a greedy text that a wider search seldom betters: over 292 orders the slots
+heard are those of a beam of 3 (89.8 and 89.7 %), 87 % of them at the price of a greedy one."""
 _IMPROBABLE = -1.1
 _NOBODY = -1.65
 _DOUBT_WEIGHT = 1.2
@@ -180,6 +183,11 @@ def is_looping(text: str) -> bool:
         if run >= _LOOP_WORDS and not word.isdigit():
             return True
     return False
+
+
+def is_sure(decoding: Decoding) -> bool:
+    """Whether one guess a token is enough; else a wider search is worth its time."""
+    return decoding.average_log_probability >= _SURE and not is_looping(decoding.text)
 
 
 def needs_retry(decoding: Decoding) -> bool:

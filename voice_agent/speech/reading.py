@@ -14,7 +14,7 @@ from voice_agent.speech import continuing, hearing
 from voice_agent.speech.continuing import Progress, Settled, Word
 from voice_agent.speech.hearing import SAMPLE_RATE_HZ, Decoding
 from voice_agent.speech.log_mel import HOP, Frames, lasting
-from voice_agent.speech.whisper import Text, Whisper
+from voice_agent.speech.whisper import BEAM, Text, Whisper
 
 log = structlog.get_logger(__name__)
 
@@ -119,6 +119,9 @@ class Reader:
             encoded = self._whisper.encode(frames, window_s)
             check()
             text = self._whisper.decode(encoded, duration_s, span_s, after)
+            if not hearing.is_sure(text.decoding):
+                check()
+                text = self._whisper.decode(encoded, duration_s, span_s, after, BEAM)
             if best is None or hearing.better(best.decoding, text.decoding) is text.decoding:
                 best = text
             if not final or after.samples or not hearing.needs_retry(best.decoding):

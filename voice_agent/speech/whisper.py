@@ -16,7 +16,7 @@ from voice_agent.speech.hearing import Decoding
 from voice_agent.speech.log_mel import Frames, LogMel, scaled
 
 BEAM = 3
-"""Greedy decoding recalls some points of slots less; 5 costs more and gains nothing sure."""
+"""For what one guess is unsure of; 5 costs more and gains nothing sure."""
 MAX_PROMPT_TOKENS = 100
 CONTEXT_TOKENS = 12
 """Words before the window that Whisper is told: enough to go on in the middle of a sentence."""
@@ -66,8 +66,10 @@ class Whisper:
         padded = np.pad(window, ((0, 0), (0, count - window.shape[1])))
         return self._model.encode(padded)
 
-    def decode(self, encoded: Any, duration_s: float, span_s: float, after: Settled) -> Text:
-        """The text of speech so long that follows what is settled."""
+    def decode(
+        self, encoded: Any, duration_s: float, span_s: float, after: Settled, beam: int = 1
+    ) -> Text:
+        """The text of speech so long that follows what is settled; the best of ``beam`` guesses."""
         tokenizer = self._tokenizer
         context = [*self._expected, *after.tokens[-CONTEXT_TOKENS:]]
         prompt = [*([tokenizer.sot_prev, *context] if context else ()), *tokenizer.sot_sequence]
@@ -80,7 +82,7 @@ class Whisper:
         result = self._model.model.generate(
             encoded,
             [prompt],
-            beam_size=BEAM,
+            beam_size=beam,
             max_length=min(_MOST_TOKENS, len(prompt) + hearing.most_tokens(duration_s)),
             no_repeat_ngram_size=hearing.no_repeat_tokens(span_s),
             suppress_blank=True,

@@ -60,11 +60,13 @@ class Reading:
     score: float = -0.2
     trailing: float = 0.0
     """Logit of "…" after the last word; every other token has 0."""
+    searched: Reading | None = None
+    """What a wider search makes of it; ``None``: the same."""
 
 
 @dataclass
 class FakeWhisper:
-    """Reads the next of ``readings`` at each pass, the last one for ever after."""
+    """Reads the next of ``readings`` at each greedy pass, the last one for ever after."""
 
     readings: list[Reading | Exception]
     language: tuple[str, float] = ("<|en|>", 0.99)
@@ -74,6 +76,8 @@ class FakeWhisper:
     prompts: list[list[int]] = field(default_factory=list)
     hold: threading.Event = field(default_factory=threading.Event)
     began: threading.Event = field(default_factory=threading.Event)
+    searches: int = 0
+    _read: Reading | Exception = field(default_factory=lambda: Reading(""))
 
     def __post_init__(self) -> None:
         self.hold.set()
@@ -94,7 +98,7 @@ class FakeWhisper:
 
     def _generate(self, _: str, prompts: list[list[int]], **how: Any) -> list[Any]:
         self.prompts.append(prompts[0])
-        reading = self.readings[0] if len(self.readings) == 1 else self.readings.pop(0)
+        reading = self._next(how["beam_size"])
         if isinstance(reading, Exception):
             raise reading
         if how.get("return_logits_vocab"):
@@ -115,6 +119,14 @@ class FakeWhisper:
                 sequences_ids=[tokens], scores=[reading.score], no_speech_prob=reading.no_speech
             )
         ]
+
+    def _next(self, beam: int) -> Reading | Exception:
+        if beam == 1:
+            self._read = self.readings[0] if len(self.readings) == 1 else self.readings.pop(0)
+            return self._read
+        self.searches += 1
+        searched = self._read.searched if isinstance(self._read, Reading) else None
+        return searched or self._read
 
     def _detect_language(self, _: str) -> list[list[tuple[str, float]]]:
         self.languages_asked += 1

@@ -45,6 +45,20 @@ async def test_a_final_that_loops_is_read_again_with_more_room() -> None:
     assert engine.windows[1] > engine.windows[0]
 
 
+async def test_what_one_guess_is_unsure_of_is_searched_wider_in_the_same_window() -> None:
+    searched = Reading("oak desk", score=-0.4)
+    transcriber, engine = transcriber_that_reads(Reading("no desk", score=-0.9, searched=searched))
+    assert (await transcriber.transcribe(voice(1.0))).text == "oak desk"
+    assert (engine.searches, len(engine.windows)) == (1, 1)
+
+
+async def test_what_one_guess_is_sure_of_is_not_searched_wider() -> None:
+    searched = Reading("no desk", score=-0.2)
+    transcriber, engine = transcriber_that_reads(Reading("oak desk", searched=searched))
+    assert (await transcriber.transcribe(voice(1.0))).text == "oak desk"
+    assert engine.searches == 0
+
+
 async def test_an_interim_is_read_once() -> None:
     transcriber, engine = transcriber_that_reads(Reading("no no no no no no"), Reading("no"))
     await transcriber.transcribe(voice(1.0), final=False)
