@@ -47,7 +47,7 @@ async def test_a_final_that_loops_is_read_again_with_more_room() -> None:
 
 async def test_what_one_guess_is_unsure_of_is_searched_wider_in_the_same_window() -> None:
     searched = Reading("oak desk", score=-0.4)
-    transcriber, engine = transcriber_that_reads(Reading("no desk", score=-0.9, searched=searched))
+    transcriber, engine = transcriber_that_reads(Reading("no desk", score=-1.2, searched=searched))
     assert (await transcriber.transcribe(voice(1.0))).text == "oak desk"
     assert (engine.searches, len(engine.windows)) == (1, 1)
 
