@@ -19,6 +19,7 @@ the words are one question. A reply that is late gets a filler, once.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
@@ -100,6 +101,7 @@ class TurnEngine:
         self._caller = Caller.QUIET
         self._now_ms = 0
         self._level_db = USUAL_LEVEL_DB
+        self._power = 10 ** (USUAL_LEVEL_DB / 10)
         self._run_peak_db = -96.0
         self._voice_run_ms = 0
         self._voiced_ms = 0
@@ -186,6 +188,7 @@ class TurnEngine:
         if voiced and not self._agent_talking():
             share = min(1.0, step_ms / LEVEL_MEMORY_MS)
             self._level_db += share * (voice.level_db - self._level_db)
+            self._power += share * (10 ** (voice.level_db / 10) - self._power)
         self._voice_run_ms = self._voice_run_ms + step_ms if voiced else 0
         self._run_peak_db = max(self._run_peak_db, voice.level_db) if voiced else -96.0
         match self._caller:
@@ -206,8 +209,13 @@ class TurnEngine:
         return voice.probability >= threshold and not faint
 
     def _in_background(self) -> bool:
-        """Whether the voice heard now, at its loudest, is too soft to be meant for the agent."""
-        return self._agent_talking() and self._run_peak_db < self._level_db - BACKGROUND_DB
+        """Whether the voice heard now, at its loudest, is too soft to be meant for the agent.
+
+        Held against the caller's mean power, as ITU-T P.56 measures speech: their soft sounds and
+        the ends of their words do not make a voice in the room as loud as they are.
+        """
+        usual_db = 10 * math.log10(self._power)
+        return self._agent_talking() and self._run_peak_db < usual_db - BACKGROUND_DB
 
     def _watch_for_voice(self) -> list[Decision]:
         talking = self._agent_talking()

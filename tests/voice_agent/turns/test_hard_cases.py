@@ -180,6 +180,22 @@ def test_somebody_talking_in_the_background_does_not_stop_the_agent() -> None:
     assert len(line.of(e.StopAgent)) == 1
 
 
+def test_somebody_in_the_background_is_held_against_the_callers_loud_sounds() -> None:
+    line = Line()
+    for _ in range(25):
+        line.speak(40, level_db=LOUD_DB)
+        line.speak(40, level_db=LOUD_DB - 20)
+    line.silence(PAUSE_MS)
+    line.words("How much is delivery?")
+    line.silence(400)
+    line.tell(e.AgentHeard(True))
+    line.silence(200)
+    line.speak(3000, level_db=LOUD_DB - BACKGROUND_DB - 5)
+    assert line.of(e.StopAgent) == []
+    line.speak(SETTINGS.interrupt_ms + 20)
+    assert len(line.of(e.StopAgent)) == 1
+
+
 def test_a_soft_caller_is_heard_when_the_agent_is_silent() -> None:
     line = Line()
     line.speak(1000, level_db=USUAL_LEVEL_DB - BACKGROUND_DB - 10)
