@@ -7,14 +7,10 @@ import pytest
 
 from telephony.bridge import Party, heard_by, heard_while_changing, hearing
 from telephony.call import CallStage, HumanStage, SupervisorMode
-from telephony.media_stream import FRAME_SAMPLES
+from tests.telephony.test_bridge import says
 
 LISTEN, WHISPER = SupervisorMode.LISTEN, SupervisorMode.WHISPER
 BARGE, TAKEOVER = SupervisorMode.BARGE, SupervisorMode.TAKEOVER
-
-
-def says(value: int) -> bytes:
-    return np.full(FRAME_SAMPLES, value, "<i2").tobytes()
 
 
 EVERYBODY = {

@@ -127,7 +127,7 @@ class Bench:
 
     ears: FakeEars = field(default_factory=FakeEars)
     judgement: FakeJudgement = field(default_factory=FakeJudgement)
-    library: FakeLibrary = field(default_factory=FakeLibrary)
+    knowledge: FakeLibrary = field(default_factory=FakeLibrary)
     model: FakeModel = field(default_factory=FakeModel)
     mouth: FakeMouth = field(default_factory=FakeMouth)
     records: FakeRecords = field(default_factory=FakeRecords)
@@ -143,7 +143,7 @@ class Bench:
             voice=FakeVoiceModel(),  # type: ignore[arg-type]
             completeness=self.judgement,  # type: ignore[arg-type]
             transcriber=self.ears,  # type: ignore[arg-type]
-            knowledge=self.library,  # type: ignore[arg-type]
+            knowledge=self.knowledge,  # type: ignore[arg-type]
             model=self.model,  # type: ignore[arg-type]
             synthesiser=self.mouth,  # type: ignore[arg-type]
             records=self.records,  # type: ignore[arg-type]

@@ -55,7 +55,7 @@ async def test_the_second_question_carries_the_first_turn() -> None:
     contents = [message["content"] for message in bench.model.asked[-1]]
     assert "How much is delivery to Hawaii?" in contents
     assert "Standard delivery costs $4.95." in contents
-    assert "Hawaii" in bench.library.queries[-1]
+    assert "Hawaii" in bench.knowledge.queries[-1]
 
 
 async def test_a_long_conversation_is_summarised_not_cut() -> None:
@@ -76,7 +76,7 @@ async def test_a_long_conversation_is_summarised_not_cut() -> None:
 async def test_an_interruption_silences_the_agent_and_the_record_holds_what_was_heard() -> None:
     long = "The sofa is delivered within nine days and the crew calls you before it comes to you."
     bench = Bench(ears=FakeEars("When does my sofa come?", "No, the table."))
-    bench.library.passages = (passage("p1", f"{long} The table comes on Monday."),)
+    bench.knowledge.passages = (passage("p1", f"{long} The table comes on Monday."),)
     bench.model.answer = long
     async with bench.greeted() as gateway:
         await gateway.speak()
@@ -96,7 +96,7 @@ async def test_an_interruption_silences_the_agent_and_the_record_holds_what_was_
 async def test_mm_hm_does_not_end_the_agents_sentence() -> None:
     long = "The sofa is delivered within nine days and the crew calls you before it comes to you."
     bench = Bench(ears=FakeEars("When does my sofa come?", "Mm-hm."))
-    bench.library.passages = (passage("p1", long),)
+    bench.knowledge.passages = (passage("p1", long),)
     bench.model.answer = long
     async with bench.greeted() as gateway:
         await gateway.speak()

@@ -130,7 +130,7 @@ async def test_zero_is_no_way_to_a_person_where_there_is_none() -> None:
 
 async def test_a_question_without_passages_is_declined_and_yes_brings_a_person() -> None:
     bench = Bench(ears=FakeEars("Who won the football match?", "Yes please."))
-    bench.library.passages = ()
+    bench.knowledge.passages = ()
     async with bench.greeted() as gateway:
         await gateway.speak()
         await gateway.until_said(phrases.DECLINED)

@@ -86,7 +86,7 @@ async def test_an_answer_that_breaks_off_is_excused_then_a_person_is_rung() -> N
 
 async def test_a_broken_index_is_excused() -> None:
     bench = Bench(ears=FakeEars("How much is delivery?"))
-    bench.library.error = RuntimeError("disk")
+    bench.knowledge.error = RuntimeError("disk")
     async with bench.greeted() as gateway:
         await gateway.speak()
         await gateway.until_said(phrases.TROUBLE)
@@ -142,7 +142,7 @@ async def test_a_model_that_declines_is_put_into_our_words() -> None:
 
 async def test_a_code_that_no_passage_has_is_asked_for_again_and_a_person_offered() -> None:
     about_another = passage("p1", "Error E24 means that the drain is blocked.")
-    bench = Bench(ears=FakeEars("What does error E8 mean?"), library=FakeLibrary(about_another))
+    bench = Bench(ears=FakeEars("What does error E8 mean?"), knowledge=FakeLibrary(about_another))
     bench.model.answer = about_another.text
     async with bench.greeted() as gateway:
         await gateway.speak()

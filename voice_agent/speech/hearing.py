@@ -44,8 +44,8 @@ _TOKENS_AT_LEAST = 14
 _COMPRESSION_LOOPING = 2.4
 _LOOP_WORDS = 4
 _SURE = -0.6
-"""Log probability of a greedy text that a wider search seldom betters: over 292 orders the slots
-heard are those of a beam of 3 (89.8 and 89.7 %), 87 % of them at the price of a greedy one."""
+"""Log probability of a greedy text that a wider search seldom betters: over 292 orders 89.8 % of
+the slots are heard so, 89.2 % by faster-whisper's own 30 s window with a beam of 5."""
 _IMPROBABLE = -1.1
 _NOBODY = -1.65
 _DOUBT_WEIGHT = 1.2

@@ -101,7 +101,7 @@ class TurnEngine:
         self._caller = Caller.QUIET
         self._now_ms = 0
         self._level_db = USUAL_LEVEL_DB
-        self._power = 10 ** (USUAL_LEVEL_DB / 10)
+        self._power = 10 ** (USUAL_LEVEL_DB / 10)  # loud sounds make it; the level counts all alike
         self._run_peak_db = -96.0
         self._voice_run_ms = 0
         self._voiced_ms = 0
