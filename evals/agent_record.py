@@ -28,6 +28,17 @@ class KnownTurn:
     """Into how many turns the agent took it apart."""
     answered: dict[str, Any] = field(default_factory=dict)
     """The agent's whole record of the turn that was answered first."""
+    said_all: bool = False
+    """Whether its last reply was said to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSound:
+    """The agent's side of a sound: what it ``heard`` in it, if it made a turn of it, and whether it
+    said all of the reply that the sound was made over."""
+
+    heard: str | None = None
+    said_all: bool = False
 
 
 async def ask_record(url: str, token: str, turns: int) -> tuple[dict[str, Any] | None, str]:
@@ -66,6 +77,27 @@ def spoken_turns(record: dict[str, Any]) -> list[dict[str, Any]]:
     return [turn for turn in turns if isinstance(turn, dict) and turn.get("heard")]
 
 
+def laid_beside(
+    record: dict[str, Any], turns: Sequence[float], sounds: Sequence[float]
+) -> tuple[list[KnownTurn | None], list[KnownSound]]:
+    """What the agent has of each thing said and of each sound made, which began at these wall-clock
+    times (seconds since 1970). What it made of a sound is not part of what was said before it."""
+    made = sorted([*enumerate(turns), *enumerate(sounds, len(turns))], key=lambda one: one[1])
+    of_turns: list[KnownTurn | None] = [None] * len(turns)
+    of_sounds = [KnownSound()] * len(sounds)
+    before: KnownTurn | None = None
+    for (number, _), known in zip(made, matched(record, [at for _, at in made]), strict=True):
+        if number < len(turns):
+            of_turns[number] = known
+        else:
+            heard = None if known is None else known.heard
+            of_sounds[number - len(turns)] = KnownSound(
+                heard, before is not None and before.said_all
+            )
+        before = known or before
+    return of_turns, of_sounds
+
+
 def matched(record: dict[str, Any], began: Sequence[float]) -> list[KnownTurn | None]:
     """For each thing said, beginning at these wall-clock times (seconds since 1970), what the agent
     has of it. A recording that the agent took for two turns has both. Turns without a usable time
@@ -100,4 +132,5 @@ def _joined(turns: Sequence[dict[str, Any]]) -> KnownTurn | None:
         stages_ms=dict(turns[-1].get("stages_ms") or {}),
         turns=len(turns),
         answered=next((turn for turn in turns if turn.get("voice_to_voice_ms")), turns[-1]),
+        said_all=turns[-1].get("end_reason") == "completed",
     )

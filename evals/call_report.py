@@ -12,7 +12,7 @@ on the wire is known (``tx_buffered``) and taken out. Looking late does not matt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from typing import Any
@@ -129,11 +129,17 @@ class SoundMade:
     """How long the agent's speech went on after the sound began, silences included."""
     heard: str | None = None
     """What the agent took it for, by its own record: it made a turn of it."""
+    said_all: bool = False
+    """Whether the agent, by its own record, said all of the reply that it was made over."""
 
     @property
     def stopped_for_good(self) -> bool:
-        """The agent left its reply: it fell silent, or answered the sound instead."""
-        return self.agent_ran and (not self.resumed or bool(self.heard))
+        """The agent left its reply: it fell silent before the end, or answered the sound."""
+        return self.agent_ran and (bool(self.heard) or not (self.resumed or self.said_all))
+
+    @classmethod
+    def from_json(cls, sound: Mapping[str, Any]) -> SoundMade:
+        return cls(**{one.name: sound[one.name] for one in fields(cls)})
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"stopped_for_good": self.stopped_for_good}

@@ -17,8 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from evals.agent_record import ask_record, matched
-from evals.call_report import CallReport, SaidTurn, SoundMade
+from evals.agent_record import ask_record, laid_beside
+from evals.call_report import CallReport, SaidTurn
 from evals.playing import QUIET_MS, Caller, Tell
 from evals.rig import CALLER_PITCH, CALLER_RATE, spoken
 from evals.scenario import Say, ScenarioError, Step, read_scenario
@@ -34,20 +34,21 @@ from voice_agent.speech.synthesiser import SynthesiserError
 async def add_record(report: CallReport, settings: Settings) -> str:
     """Fill in what the agent knows of each turn; says why when it cannot be had."""
     url = f"http://{settings.media.host}:{settings.media.port}/calls/{report.call_id}"
-    made: list[SaidTurn | SoundMade] = [*report.turns, *report.sounds]
     record, why = await ask_record(url, secret(settings.media.token_env), len(report.turns))
     if record is None:
         return why
-    # What the agent made of a sound belongs to the sound, not to what was said before it.
-    made.sort(key=lambda one: one.began_s)
-    began = [report.answered_at + one.began_s for one in made]
-    for one, known in zip(made, matched(record, began), strict=True):
-        if known is None:
-            continue
-        one.heard = known.heard
-        if isinstance(one, SaidTurn):
-            one.answer, one.sources, one.stages_ms = known.answer, known.sources, known.stages_ms
-            one.filler = str(known.answered.get("filler") or "")
+    turns, sounds = laid_beside(
+        record,
+        [report.answered_at + turn.began_s for turn in report.turns],
+        [report.answered_at + sound.began_s for sound in report.sounds],
+    )
+    for turn, known in zip(report.turns, turns, strict=True):
+        if known is not None:
+            turn.heard, turn.answer, turn.sources = known.heard, known.answer, known.sources
+            turn.stages_ms = known.stages_ms
+            turn.filler = str(known.answered.get("filler") or "")
+    for sound, of_it in zip(report.sounds, sounds, strict=True):
+        sound.heard, sound.said_all = of_it.heard, of_it.said_all
     return ""
 
 

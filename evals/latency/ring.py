@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evals.agent_record import KnownTurn, ask_record, matched
+from evals.agent_record import KnownTurn, ask_record, laid_beside
+from evals.call_report import SoundMade
 from evals.demo_call import holds
 from evals.latency.material import Said
 from evals.latency.waterfall import noticing_ms, reconcile_call
@@ -115,7 +116,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 def add_record(report: dict[str, Any], settings: Settings, line: LineCost | None) -> None:
     """Lay what the agent recorded beside each turn: ``agent`` with its times, and ``agent_turns``,
-    into how many the agent took what was said apart. The report says when it cannot be had."""
+    into how many the agent took what was said apart; and beside each sound what it made of it. The
+    report says when the record cannot be had."""
     if not report["turns"]:
         return
     if not report.get("call_id"):
@@ -128,8 +130,16 @@ def add_record(report: dict[str, Any], settings: Settings, line: LineCost | None
     if record is None:
         report["no_record"] = why
         return
-    began = [report["answered_at"] + turn["began_s"] for turn in turns]
-    for turn, known in zip(turns, matched(record, began), strict=True):
+    sounds = [SoundMade.from_json(sound) for sound in report.get("sounds", ())]
+    of_turns, of_sounds = laid_beside(
+        record,
+        [report["answered_at"] + turn["began_s"] for turn in turns],
+        [report["answered_at"] + sound.began_s for sound in sounds],
+    )
+    for sound, of_it in zip(sounds, of_sounds, strict=True):
+        sound.heard, sound.said_all = of_it.heard, of_it.said_all
+    report["sounds"] = [sound.as_json() for sound in sounds]
+    for turn, known in zip(turns, of_turns, strict=True):
         if known is not None:
             turn.update(_of_record(known))
             ended_at = known.answered.get("speech_ended_at")

@@ -390,7 +390,13 @@ async def test_what_the_agent_made_of_a_sound_is_not_part_of_what_was_said(
 
     async def ask(*_: object) -> tuple[dict[str, Any], str]:
         turns = [
-            {"heard": "a question", "answer": "yes", "began_at": sounded - 2.3, "stages_ms": {}},
+            {
+                "heard": "a question",
+                "answer": "yes",
+                "began_at": sounded - 2.3,
+                "stages_ms": {},
+                "end_reason": "interrupted",
+            },
             {"heard": "cough", "answer": "pardon", "began_at": sounded, "stages_ms": {}},
         ]
         return {"turns": turns, "ended_at": 1}, ""
@@ -398,7 +404,7 @@ async def test_what_the_agent_made_of_a_sound_is_not_part_of_what_was_said(
     monkeypatch.setattr("evals.caller.ask_record", ask)
     assert await add_record(report, Settings()) == ""
     assert (report.turns[0].heard, report.turns[0].answer) == ("a question", "yes")
-    assert report.sounds[0].heard == "cough"
+    assert (report.sounds[0].heard, report.sounds[0].said_all) == ("cough", False)
 
 
 async def test_a_telephone_that_cannot_ring_is_in_the_report() -> None:

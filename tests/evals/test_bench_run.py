@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from evals.agent_record import matched
+from evals.call_report import SoundMade
 from evals.latency import bench, material, parts, ring
 from evals.latency.bench import Plan, run
 from evals.latency.budgets import BUDGETS
@@ -270,6 +271,38 @@ def test_a_turn_that_the_agent_took_apart_has_the_answered_ones_times() -> None:
     known = matched(record, [100.0])[0]
     assert known is not None
     assert (known.turns, known.answered["heard"]) == (2, "much?")
+
+
+def of_record(end_reason: str, *more: dict[str, Any]) -> dict[str, Any]:
+    asked = {"heard": "How much?", "began_at": 100.0, "answer": "Two.", "end_reason": end_reason}
+    return {"turns": [asked, *more]}
+
+
+@pytest.mark.parametrize(
+    ("record", "heard", "stopped"),
+    [
+        (of_record("completed"), None, False),
+        (of_record("interrupted"), None, True),
+        (of_record("completed", {"heard": "Cough.", "began_at": 104.1}), "Cough.", True),
+    ],
+    ids=["said all", "fell silent", "answered it"],
+)
+def test_the_record_tells_whether_a_sound_stopped_the_agent(
+    monkeypatch: pytest.MonkeyPatch, record: dict[str, Any], heard: str | None, stopped: bool
+) -> None:
+    async def ask(*_: object) -> tuple[dict[str, Any], str]:
+        return record, ""
+
+    monkeypatch.setattr(ring, "ask_record", ask)
+    made = SoundMade("cough", 4.0, 200.0, agent_ran=True, resumed=False)
+    asked = {"said": "a.wav", "began_s": 0.0}
+    report: dict[str, Any] = {"answered_at": 100.0, "call_id": "x"}
+    report |= {"turns": [asked], "sounds": [made.as_json()]}
+    ring.add_record(report, Settings(), None)
+    sound = report["sounds"][0]
+    assert (sound["heard"], sound["stopped_for_good"]) == (heard, stopped)
+    assert report["turns"][0]["heard"] == "How much?"
+    assert report["turns"][0]["agent_turns"] == 1
 
 
 def test_how_late_the_agent_noticed_the_end() -> None:

@@ -160,6 +160,19 @@ def test_an_agent_that_answers_a_sound_has_left_its_reply() -> None:
     assert sound.as_json()["stopped_for_good"] is True
 
 
+@pytest.mark.parametrize(
+    ("said_all", "heard", "for_good"),
+    [(True, None, False), (True, "cough", True), (False, None, True)],
+)
+def test_a_reply_that_ended_by_itself_was_not_stopped(
+    said_all: bool, heard: str | None, for_good: bool
+) -> None:
+    sound = sounded((1_500, 3_250))
+    sound.said_all, sound.heard = said_all, heard
+    assert sound.stopped_for_good is for_good
+    assert SoundMade.from_json(sound.as_json()) == sound
+
+
 def measured(gaps: list[Span] | None, *heard: tuple[int, int]) -> dict[str, Any]:
     report = CallReport("sip:a@b")
     report.measure([Spoken("q", at((500, 1_000))[0], False)], line(9_000, *heard), gaps=gaps)
