@@ -94,8 +94,8 @@ class TurnSettings(Section):
     interrupt_ms: int = Field(20, ge=20, description="Voice this long interrupts the agent")
     speculate_ms: int = Field(100, ge=40, description="Silence after which the answer is prepared")
     end_silence_ms: int = Field(240, ge=100, description="Silence that ends a complete sentence")
-    max_silence_ms: int = Field(1700, ge=300, description="Silence that ends any utterance")
-    complete_threshold: float = Field(0.88, gt=0, lt=1, description="smart-turn: sentence complete")
+    max_silence_ms: int = Field(1800, ge=300, description="Silence that ends any utterance")
+    complete_threshold: float = Field(0.89, gt=0, lt=1, description="smart-turn: sentence complete")
     second_opinion: str = Field(
         "smart-turn-v3.0", description="Another smart-turn: manifest name or file; empty: none"
     )

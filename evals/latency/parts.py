@@ -80,11 +80,11 @@ class Size:
 
 FULL = Size(
     questions=20,
-    questions_beside_people=15,
+    questions_beside_people=6,
     recorded=25,
-    interruptions=14,
-    sounds=12,
-    pauses=14,
+    interruptions=12,
+    sounds=10,
+    pauses=20,
     loads=LOADS,
     questions_a_load=3,
     stock_rounds=4,

@@ -34,8 +34,8 @@ from voice_agent.turns.completeness import CompletenessModel
 from voice_agent.turns.engine import HYSTERESIS
 from voice_agent.turns.voice import VoiceModel
 
-THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-END_SILENCES_MS = (200, 240, 280, 320, 400, 500, 600, 800, 1000)
+THRESHOLDS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
+END_SILENCES_MS = (200, 280, 400, 600, 1000)
 
 
 def voice_lag_ms(heard: Heard, threshold: float) -> float:
