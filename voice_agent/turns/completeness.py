@@ -2,7 +2,7 @@
 
 The two err on different pauses. Over 291 recorded ends and 299 pauses, made by callers or spliced
 in, the turns that they judge together wait as long as with the newer alone (0.33 s at the median)
-and cut into 31 of the pauses instead of 51 (``evals.latency.turn_curve``).
+and cut into 30 of the pauses instead of 47 (``evals.latency.turn_curve``).
 """
 
 from __future__ import annotations

@@ -129,6 +129,9 @@ def test_words_that_often_go_on_get_more_time(text: str) -> None:
         ("Can I get a coffee with oat milk?", "Can I get a coffee?"),
         ("I'd like to change the address on my order.", "I'd like to change the address."),
         ("Can I have a table for tonight?", "Can I have a table?"),
+        ("Cancel my order from last week.", "Cancel my order."),
+        ("A coffee with milk.", "A coffee."),
+        ("with oat milk", "Oat milk."),
     ],
 )
 def test_a_thing_that_is_told_more_of_is_whole_however_it_sounds(whole: str, grows: str) -> None:
@@ -145,6 +148,8 @@ def test_a_thing_that_is_told_more_of_is_whole_however_it_sounds(whole: str, gro
         "I'd like to change the address on my",
         "I bought a sofa. It came from you",
         "I'm calling about it.",
+        "The sofa I bought from you",
+        "And my order from last week",
     ],
 )
 def test_a_preposition_alone_makes_nothing_whole(text: str) -> None:
