@@ -9,7 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +21,7 @@ from rich.table import Table
 
 from voice_agent.speech.hearing import SAMPLE_RATE_HZ, loud_frames
 from voice_agent.speech.transcriber import Transcriber, Transcript
+from voice_agent.speech.whisper import Whisper
 from voice_agent.turns.utterance import PRE_ROLL_MS
 
 Samples = npt.NDArray[np.int16]
@@ -41,6 +46,9 @@ class Timing:
     final_cpu_ms: list[float] = field(default_factory=list)
     ready_ms: list[float] = field(default_factory=list)
     """From the last word to the final text."""
+    encoder_ms: list[float] = field(default_factory=list)
+    """Of what came after the last word."""
+    decoder_ms: list[float] = field(default_factory=list)
     cpu_share: list[float] = field(default_factory=list)
     """CPU time of all decodes against the speech's duration."""
 
@@ -56,6 +64,23 @@ def as_taken(samples: Samples) -> tuple[Samples, int]:
     frame = SAMPLE_RATE_HZ // 50
     begin = max(0, int(loud[0]) * frame - PRE_ROLL_MS * SAMPLE_RATE_HZ // 1000)
     return samples[begin:], (int(loud[-1]) + 1) * frame - begin
+
+
+@contextmanager
+def _timed(step: str) -> Iterator[list[float]]:
+    """How long each call of a step of Whisper takes meanwhile, in ms."""
+    took_ms: list[float] = []
+    original = getattr(Whisper, step)
+
+    def timed(*given: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return original(*given, **named)
+        finally:
+            took_ms.append((time.perf_counter() - began) * 1000)
+
+    with patch.object(Whisper, step, timed):
+        yield took_ms
 
 
 def hear(
@@ -79,15 +104,18 @@ def hear(
     for until in range(step, end, step):
         so_far = transcribe(until, False, so_far)
     ready_ms = float(rhythm.final_ms)
-    if rhythm.early_ms is not None:
-        began = time.perf_counter()
-        so_far = transcribe(end + rhythm.early_ms * per_ms, True, so_far)
-        ready_ms = max(ready_ms, rhythm.early_ms + (time.perf_counter() - began) * 1000)
-    began, cpu_began = time.perf_counter(), time.process_time()
-    transcript = transcribe(end + rhythm.final_ms * per_ms, True, so_far)
-    took_ms = (time.perf_counter() - began) * 1000
+    with _timed("encode") as encoder_ms, _timed("decode") as decoder_ms:
+        if rhythm.early_ms is not None:
+            began = time.perf_counter()
+            so_far = transcribe(end + rhythm.early_ms * per_ms, True, so_far)
+            ready_ms = max(ready_ms, rhythm.early_ms + (time.perf_counter() - began) * 1000)
+        began, cpu_began = time.perf_counter(), time.process_time()
+        transcript = transcribe(end + rhythm.final_ms * per_ms, True, so_far)
+        took_ms = (time.perf_counter() - began) * 1000
     timing.final_ms.append(took_ms)
     timing.final_cpu_ms.append((time.process_time() - cpu_began) * 1000)
+    timing.encoder_ms.append(sum(encoder_ms))
+    timing.decoder_ms.append(sum(decoder_ms))
     timing.ready_ms.append(ready_ms + took_ms)
     timing.cpu_share.append((time.process_time() - cpu_before) / (end / SAMPLE_RATE_HZ))
     return transcript.text
@@ -123,6 +151,8 @@ def table(model: str, timing: Timing) -> Table:
         ("final text, wall", timing.final_ms),
         ("final text, CPU", timing.final_cpu_ms),
         ("ready after the last word", timing.ready_ms),
+        ("of it the encoder", timing.encoder_ms),
+        ("of it the decoder", timing.decoder_ms),
     ):
         out.add_row(name, f"{np.median(values):.0f} ms", f"{np.percentile(values, 95):.0f} ms")
     share = 100 * np.array(timing.cpu_share)
