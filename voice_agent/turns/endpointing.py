@@ -101,7 +101,7 @@ _READING_OUT = re.compile(
     r"(?!.* (on|in|for|from|of|to|with) (a|an|the|my|our|your)\b).{0,24}$"
     r"|(\b(\d|oh|zero|one|two|three|four|five|six|seven|eight|nine)\b[\s,.-]*){2,}$"
     r"|(\d[\s,.-]*){5,}$|^\W*(\d[\s,.-]*){2,}$"
-    r"|(\b[a-z]\b[\s,.-]+){1,}[a-z]\b[\s,.-]*$",
+    r"|(\b[a-z]\b[\s,.-]+){1,}[a-z]\b[\s,.-]*$|(^|[.?!,] )\W*[b-hj-z]\b\W*$",
     re.IGNORECASE,
 )
 _ROUNDED_OFF = re.compile(

@@ -102,6 +102,7 @@ def test_words_that_trail_off_need_more_silence() -> None:
         "555 0123 88",
         "B-R-O",
         "It is b r o w n.",
+        "That's fine. L.",
     ],
 )
 def test_words_that_ask_for_more_get_all_the_time(text: str) -> None:
