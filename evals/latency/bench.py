@@ -37,7 +37,7 @@ from voice_agent.serve import stop_signals_as_interrupts
 from voice_agent.supervision import ServeError
 
 CURVE_LEAST_S = 60.0
-CURVE_UTTERANCES = 30
+CURVE_UTTERANCES = 18
 """Of each folder; ``python -m evals.latency.turn_curve`` takes all of them, in its own time."""
 RETRIEVAL_PASSAGES = 50_000
 RETRIEVAL_MOST_S = 150.0
