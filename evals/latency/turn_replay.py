@@ -30,7 +30,7 @@ from voice_agent.config import TurnSettings
 from voice_agent.frames import CallerAudio, CallerVoice
 from voice_agent.speech import hearing, transcriber, whisper
 from voice_agent.speech.transcriber import Transcriber, Transcript
-from voice_agent.turns import completeness, events
+from voice_agent.turns import completeness, endpointing, events
 from voice_agent.turns.completeness import CompletenessModel
 from voice_agent.turns.engine import TurnEngine
 from voice_agent.turns.utterance import PRE_ROLL_MS, level_db
@@ -96,7 +96,8 @@ class Judges:
         self._whisper = (
             f"{model} {_version(transcriber.__file__, hearing.__file__, whisper.__file__)}"
         )
-        self._smart_turn = f"smart-turn {second_opinion} {_version(completeness.__file__)}"
+        judging = _version(completeness.__file__, endpointing.__file__)
+        self._smart_turn = f"smart-turn {second_opinion} {judging}"
 
     def __enter__(self) -> Judges:
         return self

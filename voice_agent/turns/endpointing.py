@@ -159,7 +159,7 @@ def silence_needed_ms(
     """
     if text is None or completeness is None or _asks_for_more(text):
         return settings.max_silence_ms
-    balance = _log_odds(completeness) - _log_odds(settings.complete_threshold)
+    balance = _believed(completeness) - _log_odds(settings.complete_threshold)
     balance += _words(text) + _length(text, spoken_ms) + _habit(rhythm) + _trailing(trailing)
     shortest, longest = settings.end_silence_ms, settings.max_silence_ms
     middle = min(max(_UNSURE_MS, shortest), longest)
@@ -178,7 +178,7 @@ def together(judgements: Sequence[float]) -> float | None:
     """
     if not judgements:
         return None
-    mean = sum(map(_log_odds, judgements)) / len(judgements)
+    mean = sum(map(_believed, judgements)) / len(judgements)
     return 1 / (1 + math.exp(-mean))
 
 
@@ -232,6 +232,9 @@ def _habit(rhythm: Rhythm) -> float:
     return min(0.0, max(-_MOST_RHYTHM, odds))
 
 
+def _believed(probability: float) -> float:
+    return _log_odds(min(_BOUNDS[1], max(_BOUNDS[0], probability)))
+
+
 def _log_odds(probability: float) -> float:
-    certain = min(_BOUNDS[1], max(_BOUNDS[0], probability))
-    return math.log(certain / (1 - certain))
+    return math.log(probability / (1 - probability))

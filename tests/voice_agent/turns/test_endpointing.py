@@ -194,6 +194,14 @@ def test_a_short_answer_is_whole_however_short(text: str) -> None:
     assert silence_needed_ms(SETTINGS, text, 0.95, 300) == SHORTEST
 
 
+def test_a_threshold_is_taken_as_it_is_set() -> None:
+    def needed_ms(threshold: float) -> int:
+        turned = SETTINGS.model_copy(update={"complete_threshold": threshold})
+        return silence_needed_ms(turned, "A sofa.", 0.1)
+
+    assert SHORTEST == needed_ms(0.01) < needed_ms(0.08) < needed_ms(0.1)
+
+
 def test_how_long_a_story_is_says_nothing_of_its_end() -> None:
     def needed_ms(spoken_ms: int) -> int:
         return silence_needed_ms(SETTINGS, "It came on Monday.", 0.5, spoken_ms)
